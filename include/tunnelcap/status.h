@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+/**
+ * @file status.h
+ * What became of a packet or a call: one signed 32-bit number, one meaning, one action.
+ *
+ * A status is 0 (done), positive (done, with more to say; only where a function documents it)
+ * or negative. The hundreds of a negative status say what the caller does about it:
+ *
+ * | range        | class                          | what to do                          |
+ * |--------------|--------------------------------|-------------------------------------|
+ * | -101 .. -199 | ::TUNNELCAP_CLASS_DROP         | drop the packet, count the reason   |
+ * | -201 .. -299 | ::TUNNELCAP_CLASS_ROOM         | give room, or send a smaller packet |
+ * | -401 .. -499 | ::TUNNELCAP_CLASS_CALLER       | mend the calling program            |
+ *
+ * Numbers are never reused and never change their meaning.
+ */
+#ifndef TUNNELCAP_STATUS_H
+#define TUNNELCAP_STATUS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/** Marks what the shared library exports. */
+#if defined(__GNUC__)
+#define TUNNELCAP_API __attribute__((visibility("default")))
+#else
+#define TUNNELCAP_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Outcomes that are not failures. */
+enum {
+    TUNNELCAP_OK = 0,            /**< Done. */
+    TUNNELCAP_KEEPALIVE = 1,     /**< A GRE keepalive: send the inner packet back as it is. */
+    TUNNELCAP_MSS_CLAMPED = 2,   /**< MSS lowered to the limit. */
+    TUNNELCAP_MSS_INSERTED = 3,  /**< MSS option added to a SYN that had none. */
+    TUNNELCAP_MSS_SMALL = 4,     /**< MSS is at or below the limit already. */
+    TUNNELCAP_MSS_ABSENT = 5,    /**< A SYN without MSS option; none was to be inserted. */
+    TUNNELCAP_MSS_PROTECTED = 6, /**< TCP-AO, or TCP-MD5 where one was to be inserted. */
+    TUNNELCAP_MSS_NO_ROOM = 7,   /**< No room to insert: TCP header full, or no headroom. */
+    TUNNELCAP_NOT_SYN = 8,       /**< Not TCP, or TCP without SYN: nothing to clamp. */
+    TUNNELCAP_FRAGMENT = 9       /**< A fragment that does not hold the TCP header. */
+};
+
+/** -1xx: drop the packet and count the reason. */
+enum {
+    TUNNELCAP_E_TRUNCATED = -101,   /**< Ends before its headers say. */
+    TUNNELCAP_E_MALFORMED = -102,   /**< A header contradicts itself or its RFC. */
+    TUNNELCAP_E_CHECKSUM = -103,    /**< A checksum that is present is wrong. */
+    TUNNELCAP_E_NO_CHECKSUM = -104, /**< The tunnel demands a checksum; the packet has none. */
+    TUNNELCAP_E_PROTOCOL = -106,    /**< Not a protocol that a tunnel of this kind carries. */
+    TUNNELCAP_E_NO_TUNNEL = -107,   /**< Belongs to no tunnel here: addresses, key or port. */
+    TUNNELCAP_E_GRE_VERSION = -108, /**< Enhanced GRE (version 1, PPTP) or a later version. */
+    TUNNELCAP_E_GRE_FLAGS = -109,   /**< GRE routing, strict source route or reserved bit 5 set. */
+    TUNNELCAP_E_SEQUENCE = -110,    /**< Out of order, and the tunnel drops such packets. */
+    TUNNELCAP_E_FRAGMENT = -111,    /**< A fragment of an outer packet: reassemble first. */
+    TUNNELCAP_E_ECN = -112,         /**< Congestion mark over a Not-ECT packet (RFC 6040 4.2). */
+    TUNNELCAP_E_LOOP = -113,        /**< The inner destination is the encapsulator itself. */
+    TUNNELCAP_E_NO_ROUTE = -115     /**< No route for the inner destination. */
+};
+
+/** -2xx: give room, or send a smaller packet. */
+enum {
+    TUNNELCAP_E_HEADROOM = -201, /**< Fewer bytes before the packet than `_headroom` asks for. */
+    TUNNELCAP_E_TOO_BIG = -203,  /**< Larger than the tunnel's inner MTU, or than IP allows. */
+    TUNNELCAP_E_FULL = -204      /**< No free slot left in a structure of fixed capacity. */
+};
+
+/** -4xx: the calling program (or its configuration) is wrong. */
+enum {
+    TUNNELCAP_E_INVALID = -401,     /**< NULL, misaligned or contradictory argument. */
+    TUNNELCAP_E_VERSION = -402,     /**< Struct from a version that this library does not know. */
+    TUNNELCAP_E_UNSUPPORTED = -403, /**< Not in this build, or not for this kind of object. */
+    TUNNELCAP_E_NOMEM = -404,       /**< Memory too small, or the allocator refused. */
+    TUNNELCAP_E_EXISTS = -405,      /**< Another tunnel already answers to the same packets. */
+    TUNNELCAP_E_NOT_FOUND = -406,   /**< No such tunnel or route. */
+    TUNNELCAP_E_STATE = -407,       /**< Not now: begin before set, commit before begin again. */
+    TUNNELCAP_E_FLAGS = -408,       /**< Unknown flag, or flags that exclude each other. */
+    TUNNELCAP_E_MODE = -409,        /**< A mode field holds a value out of its list. */
+    TUNNELCAP_E_ADDRESS = -410,     /**< Address missing, unusable, or families differ. */
+    TUNNELCAP_E_PORT = -411,        /**< UDP port out of range. */
+    TUNNELCAP_E_RANGE = -412,       /**< A number is out of its documented range. */
+    TUNNELCAP_E_RESERVED = -413,    /**< A reserved field is not zero. */
+    TUNNELCAP_E_BUSY = -414         /**< A lane still reads what is to be reused: call again. */
+};
+
+/** Classes of status, see tunnelcap_status_class(). */
+enum {
+    TUNNELCAP_CLASS_OK = 0,     /**< 0 or positive. */
+    TUNNELCAP_CLASS_DROP = 1,   /**< -1xx */
+    TUNNELCAP_CLASS_ROOM = 2,   /**< -2xx */
+    TUNNELCAP_CLASS_CALLER = 4, /**< -4xx */
+    TUNNELCAP_CLASS_UNKNOWN = 9 /**< Not a status of this version. */
+};
+
+/**
+ * Name a status for metrics and logs, without the library's prefix.
+ *
+ * @param status  any number
+ * @return a static string such as "OK" or "E_TRUNCATED"; "UNKNOWN" for a number that is no
+ *         status; never NULL
+ *
+ * Threads  any
+ * @since 1.0
+ */
+TUNNELCAP_API const char *tunnelcap_status_name(int32_t status);
+
+/**
+ * Explain a status to a person, in one English sentence without full stop.
+ *
+ * @param status  any number
+ * @return a static string; never NULL
+ *
+ * Threads  any
+ * @since 1.0
+ */
+TUNNELCAP_API const char *tunnelcap_status_text(int32_t status);
+
+/**
+ * Tell the class of a status, for code that decides by kind and not by reason.
+ *
+ * @param status  any number
+ * @return one of ::TUNNELCAP_CLASS_OK ... ::TUNNELCAP_CLASS_UNKNOWN
+ *
+ * Threads  any
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_status_class(int32_t status);
+
+/**
+ * List the statuses that exist: the way to iterate over metrics without a copied list.
+ *
+ * @param index  0, 1, 2, ... in a fixed order
+ * @param status receives the status of that index; untouched when there is none
+ * @retval TUNNELCAP_OK          *status is set
+ * @retval TUNNELCAP_E_NOT_FOUND index is past the last status
+ * @retval TUNNELCAP_E_INVALID   status is NULL
+ *
+ * Threads  any
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_status_at(uint32_t index, int32_t *status);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,580 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+/**
+ * @file table.h
+ * Tunnels and routes, and the one-call data path over them: inner packets in, the right tunnel
+ * found, outer packets out, and back.
+ *
+ * One writer changes the table; any number of lanes use it meanwhile and never wait. Changes
+ * are made between tunnelcap_table_begin() and tunnelcap_table_commit() and become visible all
+ * at once, or not at all.
+ */
+#ifndef TUNNELCAP_TABLE_H
+#define TUNNELCAP_TABLE_H
+
+#include <tunnelcap/gre.h>
+#include <tunnelcap/ipip.h>
+#include <tunnelcap/mss.h>
+#include <tunnelcap/peek.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A table of tunnels and routes. Opaque. */
+typedef struct tunnelcap_table tunnelcap_table;
+
+/** Capacities of a table; fill it with tunnelcap_table_config_init() first. */
+typedef struct tunnelcap_table_config {
+    uint32_t size;     /**< sizeof(tunnelcap_table_config) of the caller. */
+    uint32_t flags;    /**< Zero. */
+    uint32_t tunnels;  /**< Most tunnels, 1 to 2^20; default 256. */
+    uint32_t routes;   /**< Most routes, 1 to 2^22; default 1024. */
+    uint32_t lanes;    /**< Most lanes attached at a time, 1 to 256; default 4. */
+    uint32_t reserved; /**< Zero. */
+} tunnelcap_table_config;
+
+/** Flags of tunnelcap_tunnel. */
+enum {
+    TUNNELCAP_TUNNEL_CLAMP_ENCAP = 1, /**< Clamp the MSS of inner SYNs on the way in. */
+    TUNNELCAP_TUNNEL_CLAMP_DECAP = 2, /**< Clamp the MSS of inner SYNs on the way out. */
+    /** Discard what is addressed to its own encapsulator (RFC 2784 3.1), but for ICMP echo. */
+    TUNNELCAP_TUNNEL_LOOP_GUARD = 4
+};
+
+/** What the table does for a tunnel of any kind; fill it with tunnelcap_tunnel_init() first. */
+typedef struct tunnelcap_tunnel {
+    uint32_t size;      /**< sizeof(tunnelcap_tunnel) of the caller. */
+    uint32_t flags;     /**< TUNNELCAP_TUNNEL_ flags; default all. */
+    uint32_t vrf;       /**< Routing instance of inner packets. */
+    uint32_t outer_vrf; /**< Routing instance of outer packets. */
+    uint32_t mtu;       /**< Inner MTU; 0, the default: what fits a path of 1500. At least 68. */
+    uint16_t limit4;    /**< MSS limit over IPv4; 0, the default: from the MTU. */
+    uint16_t limit6;    /**< MSS limit over IPv6; 0, the default: from the MTU. */
+    uint16_t insert4;   /**< As in tunnelcap_mss_config. */
+    uint16_t insert6;   /**< As in tunnelcap_mss_config. */
+    uint32_t reserved;  /**< Zero. */
+} tunnelcap_tunnel;
+
+/** A route: inner packets to a prefix go into a tunnel. */
+typedef struct tunnelcap_route {
+    uint32_t size;         /**< sizeof(tunnelcap_route) of the caller. */
+    uint32_t flags;        /**< Zero. */
+    uint64_t tunnel;       /**< Id of the tunnel. */
+    tunnelcap_addr prefix; /**< Bits behind prefix_len must be zero. */
+    uint32_t vrf;          /**< Routing instance; must be that of the tunnel. */
+    uint32_t priority;     /**< The lowest value of a prefix wins; equal ones share the flows. */
+    uint16_t weight;       /**< Share among equal priorities, 1 to 256; default 1. */
+    uint8_t prefix_len;    /**< 0 to 32 or 128. */
+    uint8_t reserved[9];   /**< Zero. */
+} tunnelcap_route;
+
+/** Facts about a tunnel in a table. */
+typedef struct tunnelcap_tunnel_info {
+    uint32_t size;         /**< sizeof(tunnelcap_tunnel_info) of the caller. */
+    uint32_t flags;        /**< TUNNELCAP_PEEK_ flags: UDP, KEY (a key is expected), ... */
+    tunnelcap_addr local;  /**< Our end. */
+    tunnelcap_addr remote; /**< The far end. */
+    uint32_t key;          /**< Key expected, where flagged. */
+    uint32_t vrf;          /**< Routing instance of inner packets. */
+    uint32_t inner_mtu;    /**< Largest inner packet. */
+    uint32_t headroom;     /**< Bytes that encapsulation adds. */
+    uint16_t udp_port;     /**< UDP destination port, where flagged. */
+    uint16_t limit4;       /**< MSS limit in force over IPv4. */
+    uint16_t limit6;       /**< MSS limit in force over IPv6. */
+    uint8_t kind;          /**< TUNNELCAP_KIND_ */
+    uint8_t reserved;      /**< Zero. */
+} tunnelcap_tunnel_info;
+
+/** Counters of one direction. `packets + replied + refused` is what was offered. */
+typedef struct tunnelcap_counters {
+    uint64_t packets;     /**< Sent or delivered. */
+    uint64_t inner_bytes; /**< Their bytes without the tunnel's headers. */
+    uint64_t outer_bytes; /**< Their bytes with the tunnel's headers. */
+    uint64_t replied;     /**< Answered in place: keepalives. */
+    uint64_t refused;     /**< Dropped, all reasons; see tunnelcap_table_reasons(). */
+    uint64_t clamped;     /**< SYNs whose MSS was lowered or added; part of `packets`. */
+} tunnelcap_counters;
+
+/** Counters of a tunnel, summed over lanes, those of detached lanes included. */
+typedef struct tunnelcap_stats {
+    uint32_t size;            /**< sizeof(tunnelcap_stats) of the caller. */
+    uint32_t reserved;        /**< Zero. */
+    tunnelcap_counters encap; /**< Into the tunnel. */
+    tunnelcap_counters decap; /**< Out of the tunnel. */
+} tunnelcap_stats;
+
+/** Directions, for tunnelcap_table_reasons(). */
+enum { TUNNELCAP_ENCAP = 0, TUNNELCAP_DECAP = 1 };
+
+/** How many packets were dropped for one reason. */
+typedef struct tunnelcap_reason {
+    int32_t status;    /**< The status of those packets. */
+    uint32_t reserved; /**< Zero. */
+    uint64_t count;    /**< Packets. */
+} tunnelcap_reason;
+
+/** What the caller does with a packet that the data path has seen. */
+enum {
+    TUNNELCAP_DO_DROP = 0,    /**< Drop it; `status` says why. */
+    TUNNELCAP_DO_SEND = 1,    /**< An outer packet: send it. */
+    TUNNELCAP_DO_DELIVER = 2, /**< An inner packet: forward it; `value` is its EtherType. */
+    TUNNELCAP_DO_REPLY = 3    /**< An answer: send it back to where the packet came from. */
+};
+
+/** Flags of tunnelcap_result. */
+enum {
+    TUNNELCAP_RESULT_CLAMPED = 1, /**< The MSS of this SYN was lowered or added. */
+    TUNNELCAP_RESULT_SPARE = 0x8000 /**< `index` counts in the burst's spare packets. */
+};
+
+/** What became of one packet of a burst. */
+typedef struct tunnelcap_result {
+    uint64_t tunnel;   /**< Id of the tunnel, 0 if none was found. */
+    int32_t status;    /**< Why. */
+    uint32_t value;    /**< EtherType when delivered, inner MTU when too big, else 0. */
+    uint16_t index;    /**< Which packet of the burst. */
+    uint16_t flags;    /**< TUNNELCAP_RESULT_ flags. */
+    uint8_t action;    /**< TUNNELCAP_DO_ */
+    uint8_t l3_len;    /**< Bytes of IP header with options and extension headers that the
+                            packet now begins with; 0 if it is not IP or they exceed 255. */
+    uint8_t l4_len;    /**< Bytes of UDP header behind it, where the tunnel uses UDP. */
+    uint8_t reserved;  /**< Zero. */
+    uint32_t vrf;      /**< Routing instance where the packet goes on. */
+    uint32_t reserved2; /**< Zero. */
+} tunnelcap_result;
+
+/** A burst of packets for the data path. */
+typedef struct tunnelcap_burst {
+    uint32_t size;         /**< sizeof(tunnelcap_burst) of the caller. */
+    uint32_t flags;        /**< Zero. */
+    uint64_t now_ns;       /**< The caller's clock. */
+    uint32_t pkt_count;    /**< Packets, at most 65535. */
+    uint32_t pkt_done;     /**< Out: packets consumed. */
+    uint32_t spare_count;  /**< Spare buffers for packets that are made anew. */
+    uint32_t spare_used;   /**< Out: spare buffers that hold packets now. */
+    uint32_t result_cap;   /**< Room at `results`. */
+    uint32_t result_count; /**< Out: results. */
+    uint32_t meta_stride;  /**< Bytes from one meta to the next; 0 uses the first for all. */
+    uint32_t reserved;     /**< Zero. */
+    tunnelcap_pkt *pkts;          /**< Packets; changed in place. */
+    const tunnelcap_meta *meta;   /**< What they came with, or NULL. */
+    tunnelcap_pkt *spare;         /**< Spare buffers, or NULL. */
+    tunnelcap_result *results;    /**< Receives one result for each packet consumed, in order. */
+} tunnelcap_burst;
+
+/**
+ * Fill a table configuration with defaults.
+ *
+ * @param config receives the defaults; all `size` bytes are written
+ * @param size   sizeof(tunnelcap_table_config) of the caller
+ * @retval TUNNELCAP_OK        filled
+ * @retval TUNNELCAP_E_INVALID config is NULL
+ * @retval TUNNELCAP_E_VERSION size is below that of version 1.0
+ *
+ * Threads  any
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_config_init(tunnelcap_table_config *config, uint32_t size);
+
+/**
+ * Tell how many bytes tunnelcap_table_init() needs for a configuration.
+ *
+ * @param config a configuration
+ * @return bytes, a multiple of 64; 0 when the configuration would be refused
+ *
+ * Threads  any
+ * @since 1.0
+ */
+TUNNELCAP_API size_t tunnelcap_table_size(const tunnelcap_table_config *config);
+
+/**
+ * Make an empty table in the caller's memory. It never grows: a larger table is a new one.
+ *
+ * @param mem      memory at a multiple of 64
+ * @param mem_size bytes at mem, at least tunnelcap_table_size()
+ * @param config   a configuration; not used after the call
+ * @param seed     ::TUNNELCAP_SEED_SIZE bytes for the hashes that choose among equal routes:
+ *                 the same on all servers that should choose alike; not used after the call
+ * @param out      receives the table; untouched on failure
+ *
+ * @retval TUNNELCAP_OK         *out is ready
+ * @retval TUNNELCAP_E_INVALID  a pointer is NULL or mem is misaligned
+ * @retval TUNNELCAP_E_VERSION  the configuration is of an unknown version
+ * @retval TUNNELCAP_E_FLAGS    an unknown flag
+ * @retval TUNNELCAP_E_RANGE    a capacity out of range
+ * @retval TUNNELCAP_E_RESERVED a reserved field is not zero
+ * @retval TUNNELCAP_E_NOMEM    mem_size is too small
+ *
+ * Threads  any
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_init(void *mem, size_t mem_size,
+                                           const tunnelcap_table_config *config,
+                                           const uint8_t *seed, tunnelcap_table **out);
+
+/**
+ * End a table made by tunnelcap_table_init() and wipe its memory. Detach its lanes first.
+ *
+ * @param table a table, or NULL
+ *
+ * Threads  only when no thread uses the table
+ * @since 1.0
+ */
+TUNNELCAP_API void tunnelcap_table_fini(tunnelcap_table *table);
+
+/**
+ * Make an empty table in memory from an allocator.
+ *
+ * @param config a configuration
+ * @param seed   as for tunnelcap_table_init()
+ * @param alloc  the allocator, copied; NULL for malloc and free
+ * @param out    receives the table; untouched on failure
+ * @return as tunnelcap_table_init(); ::TUNNELCAP_E_NOMEM when the allocator refuses;
+ *         ::TUNNELCAP_E_UNSUPPORTED with alloc NULL in a freestanding build
+ *
+ * Threads  as the allocator
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_new(const tunnelcap_table_config *config,
+                                          const uint8_t *seed, const tunnelcap_alloc *alloc,
+                                          tunnelcap_table **out);
+
+/**
+ * End a table made by tunnelcap_table_new() and return its memory. Detach its lanes first.
+ *
+ * @param table a table, or NULL
+ *
+ * Threads  only when no thread uses the table
+ * @since 1.0
+ */
+TUNNELCAP_API void tunnelcap_table_free(tunnelcap_table *table);
+
+/**
+ * Let a lane use a table.
+ *
+ * @param table a table
+ * @param lane  a lane that is attached to none
+ * @retval TUNNELCAP_OK        attached
+ * @retval TUNNELCAP_E_INVALID an argument is NULL
+ * @retval TUNNELCAP_E_STATE   the lane is attached to a table already
+ * @retval TUNNELCAP_E_FULL    as many lanes as configured are attached
+ *
+ * Threads  the table's writer; the lane must be idle
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_attach(tunnelcap_table *table, tunnelcap_lane *lane);
+
+/**
+ * End a lane's use of a table. What it counted stays counted.
+ *
+ * @param table a table
+ * @param lane  a lane attached to it
+ * @retval TUNNELCAP_OK        detached
+ * @retval TUNNELCAP_E_INVALID an argument is NULL
+ * @retval TUNNELCAP_E_STATE   the lane is not attached to this table
+ *
+ * Threads  the table's writer; the lane must be idle
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_detach(tunnelcap_table *table, tunnelcap_lane *lane);
+
+/**
+ * Begin a change of the table.
+ *
+ * @param table a table
+ * @retval TUNNELCAP_OK        set and remove are possible now
+ * @retval TUNNELCAP_E_INVALID table is NULL
+ * @retval TUNNELCAP_E_STATE   a change is under way already
+ * @retval TUNNELCAP_E_BUSY    a lane is still in a burst from before the last change: again later
+ *
+ * Threads  the table's writer
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_begin(tunnelcap_table *table);
+
+/**
+ * Fill a tunnel policy with defaults: clamp both ways to what fits the MTU, guard against
+ * loops, MTU from a path of 1500, VRF 0.
+ *
+ * @param tunnel receives the defaults; all `size` bytes are written
+ * @param size   sizeof(tunnelcap_tunnel) of the caller
+ * @retval TUNNELCAP_OK        filled
+ * @retval TUNNELCAP_E_INVALID tunnel is NULL
+ * @retval TUNNELCAP_E_VERSION size is below that of version 1.0
+ *
+ * Threads  any
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_tunnel_init(tunnelcap_tunnel *tunnel, uint32_t size);
+
+/**
+ * Add a GRE tunnel, or replace the tunnel of this id. Sequence numbers and counters of a GRE
+ * tunnel that is replaced by a GRE tunnel go on.
+ *
+ * Packets find the tunnel by outer VRF, addresses, key (or none) and, in UDP, the port.
+ *
+ * @param table  a table in change
+ * @param id     the caller's name for the tunnel, not 0; may be the same on a whole fleet
+ * @param tunnel what the table does for it; NULL for the defaults
+ * @param gre    the tunnel itself
+ * @return ::TUNNELCAP_OK, what tunnelcap_gre_init() refuses, or
+ * @retval TUNNELCAP_E_STATE  no change is under way
+ * @retval TUNNELCAP_E_RANGE  id is 0, or the MTU below 68 or above 65535
+ * @retval TUNNELCAP_E_EXISTS another tunnel answers to the same packets
+ * @retval TUNNELCAP_E_FULL   no room for another tunnel
+ *
+ * On failure the change under way is as it was before the call.
+ *
+ * Threads  the table's writer
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_set_gre(tunnelcap_table *table, uint64_t id,
+                                              const tunnelcap_tunnel *tunnel,
+                                              const tunnelcap_gre_config *gre);
+
+/**
+ * Add an IP-in-IP tunnel, or replace the tunnel of this id.
+ *
+ * Packets find the tunnel by outer VRF and addresses.
+ *
+ * @param table  a table in change
+ * @param id     the caller's name for the tunnel, not 0
+ * @param tunnel what the table does for it; NULL for the defaults
+ * @param ipip   the tunnel itself
+ * @return ::TUNNELCAP_OK, what tunnelcap_ipip_init() refuses, or what
+ *         tunnelcap_table_set_gre() lists
+ *
+ * Threads  the table's writer
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_set_ipip(tunnelcap_table *table, uint64_t id,
+                                               const tunnelcap_tunnel *tunnel,
+                                               const tunnelcap_ipip_config *ipip);
+
+/**
+ * Remove a tunnel with its routes.
+ *
+ * @param table a table in change
+ * @param id    a tunnel's id
+ * @retval TUNNELCAP_OK          removed
+ * @retval TUNNELCAP_E_INVALID   table is NULL
+ * @retval TUNNELCAP_E_STATE     no change is under way
+ * @retval TUNNELCAP_E_NOT_FOUND no such tunnel
+ *
+ * Threads  the table's writer
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_remove(tunnelcap_table *table, uint64_t id);
+
+/**
+ * Fill a route with defaults: priority 100, weight 1, the rest empty.
+ *
+ * @param route receives the defaults; all `size` bytes are written
+ * @param size  sizeof(tunnelcap_route) of the caller
+ * @retval TUNNELCAP_OK        filled
+ * @retval TUNNELCAP_E_INVALID route is NULL
+ * @retval TUNNELCAP_E_VERSION size is below that of version 1.0
+ *
+ * Threads  any
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_route_init(tunnelcap_route *route, uint32_t size);
+
+/**
+ * Add a route, or change priority and weight of the route with this VRF, prefix and tunnel.
+ *
+ * @param table a table in change
+ * @param route the route
+ * @retval TUNNELCAP_OK          set
+ * @retval TUNNELCAP_E_INVALID   a pointer is NULL
+ * @retval TUNNELCAP_E_VERSION   the struct is of an unknown version
+ * @retval TUNNELCAP_E_STATE     no change is under way
+ * @retval TUNNELCAP_E_NOT_FOUND no such tunnel
+ * @retval TUNNELCAP_E_ADDRESS   no family, or bits set behind the prefix
+ * @retval TUNNELCAP_E_RANGE     prefix length or weight out of range, or another VRF than the
+ *                               tunnel's
+ * @retval TUNNELCAP_E_FLAGS     an unknown flag
+ * @retval TUNNELCAP_E_RESERVED  a reserved field is not zero
+ * @retval TUNNELCAP_E_FULL      no room for another route
+ *
+ * On failure the change under way is as it was before the call.
+ *
+ * Threads  the table's writer
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_set_route(tunnelcap_table *table,
+                                                const tunnelcap_route *route);
+
+/**
+ * Remove the route with this VRF, prefix and tunnel; priority and weight do not matter.
+ *
+ * @param table a table in change
+ * @param route the route
+ * @return as tunnelcap_table_set_route(); ::TUNNELCAP_E_NOT_FOUND also if there is no such route
+ *
+ * Threads  the table's writer
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_remove_route(tunnelcap_table *table,
+                                                   const tunnelcap_route *route);
+
+/**
+ * Make a change visible to all lanes, all at once.
+ *
+ * @param table      a table in change
+ * @param generation receives the number of this version of the table, or NULL
+ * @retval TUNNELCAP_OK        bursts that begin from now on see the change
+ * @retval TUNNELCAP_E_INVALID table is NULL
+ * @retval TUNNELCAP_E_STATE   no change is under way
+ *
+ * Threads  the table's writer
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_commit(tunnelcap_table *table, uint64_t *generation);
+
+/**
+ * Forget a change: the table stays as it was before tunnelcap_table_begin().
+ *
+ * @param table a table, or NULL
+ *
+ * Threads  the table's writer
+ * @since 1.0
+ */
+TUNNELCAP_API void tunnelcap_table_abort(tunnelcap_table *table);
+
+/**
+ * Tell which versions of the table no lane can still see.
+ *
+ * @param table a table
+ * @return the generation G such that every lane sees G or a later one: what was removed up to
+ *         G is out of use; 0 if table is NULL
+ *
+ * Threads  the table's writer
+ * @since 1.0
+ */
+TUNNELCAP_API uint64_t tunnelcap_table_settled(const tunnelcap_table *table);
+
+/**
+ * List the tunnels of the committed table.
+ *
+ * @param table a table
+ * @param index 0, 1, 2, ... in no particular order, stable between two commits
+ * @param id    receives the tunnel's id
+ * @retval TUNNELCAP_OK          *id is set
+ * @retval TUNNELCAP_E_INVALID   a pointer is NULL
+ * @retval TUNNELCAP_E_NOT_FOUND index is past the last tunnel
+ *
+ * Threads  the table's writer
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_tunnel_at(const tunnelcap_table *table, uint32_t index,
+                                                uint64_t *id);
+
+/**
+ * Tell facts about a tunnel of the committed table.
+ *
+ * @param table a table
+ * @param id    a tunnel's id
+ * @param info  receives the facts
+ * @param size  sizeof(tunnelcap_tunnel_info) of the caller
+ * @retval TUNNELCAP_OK          *info is set
+ * @retval TUNNELCAP_E_INVALID   a pointer is NULL
+ * @retval TUNNELCAP_E_VERSION   size is below that of version 1.0
+ * @retval TUNNELCAP_E_NOT_FOUND no such tunnel
+ *
+ * Threads  the table's writer
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_get_info(const tunnelcap_table *table, uint64_t id,
+                                               tunnelcap_tunnel_info *info, uint32_t size);
+
+/**
+ * Read a tunnel's counters.
+ *
+ * @param table a table
+ * @param id    a tunnel's id; 0 for packets that found no tunnel
+ * @param stats receives the sums
+ * @param size  sizeof(tunnelcap_stats) of the caller
+ * @retval TUNNELCAP_OK          *stats is set
+ * @retval TUNNELCAP_E_INVALID   a pointer is NULL
+ * @retval TUNNELCAP_E_VERSION   size is below that of version 1.0
+ * @retval TUNNELCAP_E_NOT_FOUND no such tunnel
+ *
+ * Threads  the table's writer, while lanes count on
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_get_stats(const tunnelcap_table *table, uint64_t id,
+                                                tunnelcap_stats *stats, uint32_t size);
+
+/**
+ * Read why packets were dropped. Only reasons that have occurred are listed.
+ *
+ * @param table     a table
+ * @param id        a tunnel's id; 0 for packets that found no tunnel
+ * @param direction ::TUNNELCAP_ENCAP or ::TUNNELCAP_DECAP
+ * @param reasons   receives the reasons
+ * @param cap       room at reasons
+ * @param count     receives how many there are; when that is above cap, the first cap are set
+ * @retval TUNNELCAP_OK          *count is set
+ * @retval TUNNELCAP_E_INVALID   a pointer is NULL, or an unknown direction
+ * @retval TUNNELCAP_E_NOT_FOUND no such tunnel
+ *
+ * Threads  the table's writer, while lanes count on
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_reasons(const tunnelcap_table *table, uint64_t id,
+                                              uint32_t direction, tunnelcap_reason *reasons,
+                                              uint32_t cap, uint32_t *count);
+
+/**
+ * Carry inner packets into their tunnels.
+ *
+ * For each packet: route by VRF and destination; among equal routes choose by a hash of the
+ * flow; refuse what exceeds the tunnel's MTU; clamp; wrap. Results: ::TUNNELCAP_DO_SEND with an
+ * outer packet, or ::TUNNELCAP_DO_DROP. The TTL of inner packets is left to the caller.
+ *
+ * @param lane  the calling thread's lane, attached to a table
+ * @param burst packets; `results` gets one element for each, in order; `meta` is read as
+ *              tunnelcap_gre_encap() does
+ * @retval TUNNELCAP_OK         pkt_done packets were consumed: all, unless result_cap is less
+ * @retval TUNNELCAP_E_INVALID  a pointer is NULL, or more than 65535 packets
+ * @retval TUNNELCAP_E_VERSION  the struct is of an unknown version
+ * @retval TUNNELCAP_E_FLAGS    an unknown flag
+ * @retval TUNNELCAP_E_STATE    the lane is attached to no table
+ *
+ * Status of a packet: those of tunnelcap_gre_encap() and tunnelcap_ipip_encap(), and
+ * @retval TUNNELCAP_E_NO_ROUTE no route for the destination
+ * @retval TUNNELCAP_E_TOO_BIG  larger than the inner MTU, which stands in `value`
+ *
+ * Threads  one thread for each lane, any number of lanes, the writer meanwhile
+ * Cost     no allocation, no lock
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_encap(tunnelcap_lane *lane, tunnelcap_burst *burst);
+
+/**
+ * Carry outer packets out of their tunnels.
+ *
+ * For each packet: find the tunnel by outer addresses, key and port; unwrap; clamp. Results:
+ * ::TUNNELCAP_DO_DELIVER with the payload and its EtherType in `value`, ::TUNNELCAP_DO_REPLY
+ * with a keepalive to send back, or ::TUNNELCAP_DO_DROP.
+ *
+ * @param lane  the calling thread's lane, attached to a table
+ * @param burst packets; `results` gets one element for each, in order; `meta` is read as
+ *              tunnelcap_gre_decap() does
+ * @return as tunnelcap_table_encap()
+ *
+ * Status of a packet: those of tunnelcap_gre_decap() and tunnelcap_ipip_decap(), and
+ * @retval TUNNELCAP_E_LOOP the packet is addressed to its own encapsulator
+ *
+ * Threads  one thread for each lane, any number of lanes, the writer meanwhile
+ * Cost     no allocation, no lock
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_decap(tunnelcap_lane *lane, tunnelcap_burst *burst);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+/**
+ * @file tunnelcap.h
+ * All public headers at once.
+ */
+#ifndef TUNNELCAP_TUNNELCAP_H
+#define TUNNELCAP_TUNNELCAP_H
+
+#include <tunnelcap/gre.h>
+#include <tunnelcap/ipip.h>
+#include <tunnelcap/lane.h>
+#include <tunnelcap/mss.h>
+#include <tunnelcap/outer.h>
+#include <tunnelcap/packet.h>
+#include <tunnelcap/peek.h>
+#include <tunnelcap/status.h>
+#include <tunnelcap/table.h>
+#include <tunnelcap/version.h>
+
+#endif
