@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+/*
+ * The configuration file of the example programs: tunnels and routes in JSON, in the shape that
+ * users of an anycast scrubbing service already have. tunnelcap-gateway(8) describes the fields.
+ *
+ * One file describes both ends; `side` says which of them we are. All that is here is seen from
+ * our side: `local` is our end, `remote` the far one.
+ */
+#ifndef TUNNELCAP_EXAMPLES_CONFIG_H
+#define TUNNELCAP_EXAMPLES_CONFIG_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <tunnelcap/tunnelcap.h>
+
+enum {
+    CONFIG_NAME_SIZE = 16,     /* names of tunnels and of network devices, with their end */
+    CONFIG_PATH_SIZE = 40,     /* "ipip_tunnels[4294967295]", with its end */
+    CONFIG_CONTROL_SIZE = 108, /* path of a UNIX socket, with its end */
+    CONFIG_MIN_MTU = 576
+};
+
+enum config_side { CONFIG_SIDE_NONE, CONFIG_SIDE_EDGE, CONFIG_SIDE_CUSTOMER };
+
+/* The addresses inside a tunnel, of one family; family 0 if the tunnel has none. */
+typedef struct config_interface {
+    tunnelcap_addr local;
+    tunnelcap_addr remote;
+    uint8_t prefix_len;
+} config_interface;
+
+/* A tunnel, ready for tunnelcap_table_set_gre() or tunnelcap_table_set_ipip(). */
+typedef struct config_tunnel {
+    uint64_t id; /* 1, 2, ... : its place in config.tunnels plus one */
+    char name[CONFIG_NAME_SIZE];
+    char path[CONFIG_PATH_SIZE]; /* where it stands in the file: "gre_tunnels[2]" */
+    uint8_t kind;                /* TUNNELCAP_KIND_GRE or TUNNELCAP_KIND_IPIP */
+    config_interface inner4;
+    config_interface inner6;
+    tunnelcap_tunnel policy;
+    union {
+        tunnelcap_gre_config gre;   /* where kind is GRE */
+        tunnelcap_ipip_config ipip; /* where kind is IPIP */
+    } encap;
+} config_tunnel;
+
+/* A route into a tunnel. */
+typedef struct config_route {
+    tunnelcap_route route;
+    char path[CONFIG_PATH_SIZE]; /* "routes[0]", or that of the tunnel */
+    bool connected;              /* the far interface address: made up from the tunnel itself */
+} config_route;
+
+/* Name of a network device. */
+typedef char config_device[CONFIG_NAME_SIZE];
+
+typedef struct config {
+    enum config_side side;
+    config_device tun;                 /* "tunnelcap0" unless given */
+    char control[CONFIG_CONTROL_SIZE]; /* empty unless given */
+    config_tunnel *tunnels;            /* at least one */
+    size_t tunnel_count;
+    config_route *routes;
+    size_t route_count;
+    config_device *clamp_egress;
+    size_t clamp_egress_count;
+} config;
+
+/* Read a file. Every mistake is written to `errors` as one line with the file's name and its
+ * line and column (syntax) or JSON path (meaning); NULL is returned if there was any. */
+config *config_load(const char *file, FILE *errors);
+
+/* Return what config_load() gave; NULL is no harm. */
+void config_free(config *conf);
+
+/* The tunnel of this name, or NULL. */
+const config_tunnel *config_find(const config *conf, const char *name);
+
+/* The outer header policy of a tunnel of either kind: its endpoints, TTL and the like. */
+const tunnelcap_outer *config_outer(const config_tunnel *tunnel);
+
+/* A table of all tunnels and routes with room for `lanes` lanes. The configuration that
+ * config_load() returned has been through this already, so NULL means that memory is short
+ * (and `errors` says so). Free it with tunnelcap_table_free(). */
+tunnelcap_table *config_table(const config *conf, const uint8_t *seed, uint32_t lanes,
+                              FILE *errors);
+
+#endif
