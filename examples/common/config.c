@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+#include "config.h"
+
+#include "config_parts.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_TUN "tunnelcap0"
+
+static void read_side(const reader_value *value, void *target)
+{
+    config *conf = target;
+    const char *side = reader_string(value);
+
+    if (side == NULL)
+        return;
+    if (strcmp(side, "edge") == 0)
+        conf->side = CONFIG_SIDE_EDGE;
+    else if (strcmp(side, "customer") == 0)
+        conf->side = CONFIG_SIDE_CUSTOMER;
+    else
+        reader_wrong(value, "\"%s\" is neither edge nor customer", side);
+}
+
+/* Names of network devices end up as arguments of other programs: no first character that
+ * would make them an option, and nothing that the kernel would not have in a name. */
+static bool read_device(const reader_value *value, config_device device)
+{
+    const char *name = reader_string(value);
+
+    if (name == NULL)
+        return false;
+    size_t len = strlen(name);
+    if (len == 0 || len >= CONFIG_NAME_SIZE || name[0] == '-' || name[0] == '!' ||
+        strpbrk(name, "/ \t\n\r\v\f%") != NULL || strcmp(name, ".") == 0 ||
+        strcmp(name, "..") == 0) {
+        reader_wrong(value, "\"%s\" cannot be the name of a network device", name);
+        return false;
+    }
+    memcpy(device, name, len + 1);
+    return true;
+}
+
+static void read_tun(const reader_value *value, void *target)
+{
+    read_device(value, ((config *)target)->tun);
+}
+
+static void read_control(const reader_value *value, void *target)
+{
+    config *conf = target;
+    const char *path = reader_string(value);
+
+    if (path == NULL)
+        return;
+    if (path[0] == '\0' || strlen(path) >= sizeof conf->control)
+        reader_wrong(value, "the path has %zu characters, not 1 to %zu", strlen(path),
+                     sizeof conf->control - 1);
+    else
+        memcpy(conf->control, path, strlen(path) + 1);
+}
+
+static void read_egress_device(const reader_value *value, void *target)
+{
+    config *conf = target;
+
+    if (!read_device(value, conf->clamp_egress[conf->clamp_egress_count]))
+        return;
+    conf->clamp_egress_count++;
+}
+
+static void read_clamp_egress(const reader_value *value, void *target)
+{
+    reader_array(value, read_egress_device, target);
+}
+
+static void read_gre_tunnels(const reader_value *value, void *target)
+{
+    reader_array(value, config_read_gre_tunnel, target);
+}
+
+static void read_ipip_tunnels(const reader_value *value, void *target)
+{
+    reader_array(value, config_read_ipip_tunnel, target);
+}
+
+static void read_routes(const reader_value *value, void *target)
+{
+    reader_array(value, config_read_route, target);
+}
+
+/* In this order: tunnels need to know the side, routes the tunnels. */
+static const reader_field fields[] = {
+    {"side", NULL, read_side, true},
+    {"tun", NULL, read_tun, false},
+    {"control", NULL, read_control, false},
+    {"clamp_egress", NULL, read_clamp_egress, false},
+    {"gre_tunnels", NULL, read_gre_tunnels, false},
+    {"ipip_tunnels", NULL, read_ipip_tunnels, false},
+    {"routes", NULL, read_routes, false},
+    {NULL, NULL, NULL, false},
+};
+
+/* Arrays with room for what the file holds; one more, so that none is of size 0. */
+static config *make_room(const json_t *root)
+{
+    size_t tunnels = json_array_size(json_object_get(root, "gre_tunnels")) +
+                     json_array_size(json_object_get(root, "ipip_tunnels"));
+    size_t routes = json_array_size(json_object_get(root, "routes")) + 2 * tunnels;
+    size_t devices = json_array_size(json_object_get(root, "clamp_egress"));
+    config *conf = calloc(1, sizeof *conf);
+
+    if (conf == NULL)
+        return NULL;
+    strcpy(conf->tun, DEFAULT_TUN);
+    conf->tunnels = calloc(tunnels + 1, sizeof *conf->tunnels);
+    conf->routes = calloc(routes + 1, sizeof *conf->routes);
+    conf->clamp_egress = calloc(devices + 1, sizeof *conf->clamp_egress);
+    if (conf->tunnels != NULL && conf->routes != NULL && conf->clamp_egress != NULL)
+        return conf;
+    config_free(conf);
+    return NULL;
+}
+
+static json_t *read_json(reader *rd)
+{
+    json_error_t error;
+    json_t *root = NULL;
+    FILE *file = fopen(rd->file, "rb");
+
+    if (file == NULL) {
+        reader_mistake(rd, "", "%s", strerror(errno));
+        return NULL;
+    }
+    root = json_loadf(file, JSON_REJECT_DUPLICATES, &error);
+    if (root == NULL) {
+        fprintf(rd->errors, "%s:%d:%d: %s\n", rd->file, error.line, error.column, error.text);
+        rd->mistakes++;
+    }
+    fclose(file);
+    return root;
+}
+
+/* The library has the last word on what it takes; ask it before anything starts. */
+static void try_table(const config *conf, reader *rd)
+{
+    static const uint8_t seed[TUNNELCAP_SEED_SIZE];
+
+    tunnelcap_table_free(config_make_table(conf, seed, 1, rd));
+}
+
+config *config_load(const char *file, FILE *errors)
+{
+    reader rd = {.file = file, .errors = errors};
+    json_t *root = read_json(&rd);
+
+    if (root == NULL)
+        return NULL;
+    config *conf = make_room(root);
+    if (conf == NULL) {
+        reader_mistake(&rd, "", "%s", strerror(ENOMEM));
+        json_decref(root);
+        return NULL;
+    }
+    reader_value top = {.reader = &rd, .json = root};
+    reader_object(&top, fields, conf);
+    config_connect(conf);
+    json_decref(root);
+
+    if (rd.mistakes == 0 && conf->tunnel_count == 0)
+        reader_mistake(&rd, "", "there is no tunnel in it");
+    if (rd.mistakes == 0)
+        try_table(conf, &rd);
+    if (rd.mistakes == 0)
+        return conf;
+    config_free(conf);
+    return NULL;
+}
+
+void config_free(config *conf)
+{
+    if (conf == NULL)
+        return;
+    free(conf->tunnels);
+    free(conf->routes);
+    free(conf->clamp_egress);
+    free(conf);
+}
+
+const config_tunnel *config_find(const config *conf, const char *name)
+{
+    for (size_t i = 0; name[0] != '\0' && i < conf->tunnel_count; i++)
+        if (strcmp(conf->tunnels[i].name, name) == 0)
+            return &conf->tunnels[i];
+    return NULL;
+}
+
+const tunnelcap_outer *config_outer(const config_tunnel *tunnel)
+{
+    return tunnel->kind == TUNNELCAP_KIND_GRE ? &tunnel->encap.gre.outer
+                                              : &tunnel->encap.ipip.outer;
+}
+
+tunnelcap_table *config_table(const config *conf, const uint8_t *seed, uint32_t lanes, FILE *errors)
+{
+    reader rd = {.file = "configuration", .errors = errors};
+
+    return config_make_table(conf, seed, lanes, &rd);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+/*
+ * What the sources of the configuration loader share with one another.
+ */
+#ifndef TUNNELCAP_EXAMPLES_CONFIG_PARTS_H
+#define TUNNELCAP_EXAMPLES_CONFIG_PARTS_H
+
+#include "config.h"
+#include "reader.h"
+
+/* Handlers of the elements of gre_tunnels, ipip_tunnels and routes; the target is the config,
+ * whose arrays have room already. */
+reader_handler config_read_gre_tunnel;
+reader_handler config_read_ipip_tunnel;
+reader_handler config_read_route;
+
+/* Make routes to the far interface addresses of all tunnels. */
+void config_connect(config *conf);
+
+/* As config_table(), with the mistakes counted. */
+tunnelcap_table *config_make_table(const config *conf, const uint8_t *seed, uint32_t lanes,
+                                   reader *rd);
+
+#endif

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+/* The elements of gre_tunnels and ipip_tunnels. */
+#include "address.h"
+#include "config_parts.h"
+
+#include <string.h>
+
+/* What the handlers of a tunnel's fields work on. */
+typedef struct draft {
+    const config *conf;
+    config_tunnel *tunnel;
+} draft;
+
+static tunnelcap_outer *outer_of(config_tunnel *tunnel)
+{
+    return tunnel->kind == TUNNELCAP_KIND_GRE ? &tunnel->encap.gre.outer
+                                              : &tunnel->encap.ipip.outer;
+}
+
+static void read_name(const reader_value *value, void *target)
+{
+    draft *d = target;
+    const char *name = reader_string(value);
+
+    if (name == NULL)
+        return;
+    size_t len = strlen(name);
+    if (len == 0 || len >= sizeof d->tunnel->name)
+        reader_wrong(value, "\"%s\" has %zu characters, not 1 to %d", name, len,
+                     CONFIG_NAME_SIZE - 1);
+    else if (strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") !=
+             len)
+        reader_wrong(value, "\"%s\" has characters other than letters, digits, _ and -", name);
+    else if (config_find(d->conf, name) != NULL)
+        reader_wrong(value, "\"%s\" is the name of %s too", name, config_find(d->conf, name)->path);
+    else
+        memcpy(d->tunnel->name, name, len + 1);
+}
+
+static void read_endpoint(const reader_value *value, tunnelcap_addr *end)
+{
+    const char *text = reader_string(value);
+
+    if (text != NULL && !address_parse(text, end))
+        reader_wrong(value, "\"%s\" is not an IP address", text);
+}
+
+static void read_edge_endpoint(const reader_value *value, void *target)
+{
+    draft *d = target;
+    tunnelcap_outer *outer = outer_of(d->tunnel);
+
+    read_endpoint(value, d->conf->side == CONFIG_SIDE_EDGE ? &outer->local : &outer->remote);
+}
+
+static void read_customer_endpoint(const reader_value *value, void *target)
+{
+    draft *d = target;
+    tunnelcap_outer *outer = outer_of(d->tunnel);
+
+    read_endpoint(value, d->conf->side == CONFIG_SIDE_EDGE ? &outer->remote : &outer->local);
+    if (outer->local.family == 0 || outer->remote.family == 0)
+        return;
+    if (outer->local.family != outer->remote.family)
+        reader_wrong(value, "one endpoint is IPv4 and the other IPv6");
+    else if (address_equal(&outer->local, &outer->remote))
+        reader_wrong(value, "both endpoints are the same");
+}
+
+static const config_interface *interface_of(const config_tunnel *tunnel, uint8_t family)
+{
+    return family == TUNNELCAP_IPV4 ? &tunnel->inner4 : &tunnel->inner6;
+}
+
+/* The tunnel before `tunnel` whose interface network shares addresses with `inner`, or NULL. */
+static const config_tunnel *find_overlap(const draft *d, const config_interface *inner)
+{
+    for (const config_tunnel *other = d->conf->tunnels; other < d->tunnel; other++) {
+        const config_interface *its = interface_of(other, inner->local.family);
+        uint8_t shorter = its->prefix_len < inner->prefix_len ? its->prefix_len : inner->prefix_len;
+        tunnelcap_addr a = its->local;
+        tunnelcap_addr b = inner->local;
+
+        address_mask(&a, shorter);
+        address_mask(&b, shorter);
+        if (a.family != 0 && address_equal(&a, &b))
+            return other;
+    }
+    return NULL;
+}
+
+/* The address in the file is the edge's; the customer has the other one of the same network. */
+static void read_interface(const reader_value *value, const draft *d, uint8_t family,
+                           const char *wanted, config_interface *inner)
+{
+    const char *text = reader_string(value);
+    config_interface found = {.prefix_len = 0};
+
+    if (text == NULL)
+        return;
+    if (!address_parse_prefix(text, &found.local, &found.prefix_len) ||
+        found.local.family != family ||
+        !address_peer(&found.local, found.prefix_len, &found.remote)) {
+        reader_wrong(value, "\"%s\" is not %s", text, wanted);
+        return;
+    }
+    const config_tunnel *other = find_overlap(d, &found);
+    if (other != NULL) {
+        reader_wrong(value, "%s is in the network of %s", text, other->path);
+        return;
+    }
+    if (d->conf->side == CONFIG_SIDE_CUSTOMER) {
+        tunnelcap_addr edge = found.local;
+        found.local = found.remote;
+        found.remote = edge;
+    }
+    *inner = found;
+}
+
+static void read_interface4(const reader_value *value, void *target)
+{
+    draft *d = target;
+
+    read_interface(value, d, TUNNELCAP_IPV4, "an IPv4 host of a /31 or /30", &d->tunnel->inner4);
+}
+
+static void read_interface6(const reader_value *value, void *target)
+{
+    draft *d = target;
+
+    read_interface(value, d, TUNNELCAP_IPV6, "an IPv6 host of a /127", &d->tunnel->inner6);
+}
+
+static void read_ttl(const reader_value *value, void *target)
+{
+    draft *d = target;
+    uint32_t ttl = 0;
+
+    if (reader_integer(value, 0, UINT8_MAX, &ttl))
+        outer_of(d->tunnel)->ttl = (uint8_t)ttl;
+}
+
+static void read_mtu(const reader_value *value, void *target)
+{
+    draft *d = target;
+
+    reader_integer(value, CONFIG_MIN_MTU, UINT16_MAX, &d->tunnel->policy.mtu);
+}
+
+static void read_encap_limit(const reader_value *value, void *target)
+{
+    draft *d = target;
+    tunnelcap_outer *outer = outer_of(d->tunnel);
+    uint32_t limit = 0;
+
+    if (!reader_integer(value, 0, UINT8_MAX, &limit))
+        return;
+    if (outer->local.family == TUNNELCAP_IPV4) {
+        reader_wrong(value, "is for IPv6 endpoints only");
+        return;
+    }
+    outer->encap_limit_mode = 1;
+    outer->encap_limit = (uint8_t)limit;
+}
+
+/* One key for a direction; `key` has set both when it was there. */
+static void read_one_key(const reader_value *value, tunnelcap_gre_config *gre, uint32_t flag,
+                         uint32_t *key)
+{
+    if ((gre->flags & flag) != 0)
+        reader_wrong(value, "is given although key is");
+    else if (reader_integer(value, 0, UINT32_MAX, key))
+        gre->flags |= flag;
+}
+
+static void read_key_in(const reader_value *value, void *target)
+{
+    tunnelcap_gre_config *gre = &((draft *)target)->tunnel->encap.gre;
+
+    read_one_key(value, gre, TUNNELCAP_GRE_KEY_IN, &gre->key_in);
+}
+
+static void read_key_out(const reader_value *value, void *target)
+{
+    tunnelcap_gre_config *gre = &((draft *)target)->tunnel->encap.gre;
+
+    read_one_key(value, gre, TUNNELCAP_GRE_KEY_OUT, &gre->key_out);
+}
+
+static void read_key(const reader_value *value, void *target)
+{
+    tunnelcap_gre_config *gre = &((draft *)target)->tunnel->encap.gre;
+
+    read_one_key(value, gre, TUNNELCAP_GRE_KEY_IN | TUNNELCAP_GRE_KEY_OUT, &gre->key_in);
+    gre->key_out = gre->key_in;
+}
+
+static void read_flag(const reader_value *value, void *target, uint32_t flag)
+{
+    tunnelcap_gre_config *gre = &((draft *)target)->tunnel->encap.gre;
+    bool wanted = false;
+
+    if (reader_boolean(value, &wanted) && wanted)
+        gre->flags |= flag;
+}
+
+static void read_checksum(const reader_value *value, void *target)
+{
+    read_flag(value, target, TUNNELCAP_GRE_CHECKSUM);
+}
+
+static void read_sequence(const reader_value *value, void *target)
+{
+    read_flag(value, target, TUNNELCAP_GRE_SEQUENCE);
+}
+
+static void read_in_order(const reader_value *value, void *target)
+{
+    read_flag(value, target, TUNNELCAP_GRE_IN_ORDER);
+}
+
+static void read_udp_port(const reader_value *value, void *target)
+{
+    tunnelcap_gre_config *gre = &((draft *)target)->tunnel->encap.gre;
+    uint32_t port = 0;
+
+    if (!reader_integer(value, 1, UINT16_MAX, &port))
+        return;
+    gre->flags |= TUNNELCAP_GRE_UDP;
+    gre->udp_port = (uint16_t)port;
+}
+
+/* Fields of tunnels of every kind; later ones rely on the endpoints being there already. The
+ * service's own fields, which do not matter to a data plane, are accepted without a look. */
+#define COMMON_FIELDS                                                                              \
+    {"name", NULL, read_name, true},                                                               \
+        {"cloudflare_gre_endpoint", "cloudflare_endpoint", read_edge_endpoint, true},              \
+        {"customer_gre_endpoint", "customer_endpoint", read_customer_endpoint, true},              \
+        {"interface_address", NULL, read_interface4, false},                                       \
+        {"interface_address6", NULL, read_interface6, false}, {"ttl", NULL, read_ttl, false},      \
+        {"mtu", NULL, read_mtu, false}, {"encap_limit", NULL, read_encap_limit, false},            \
+        {"id", NULL, NULL, false}, {"description", NULL, NULL, false},                             \
+        {"created_on", NULL, NULL, false}, {"modified_on", NULL, NULL, false},                     \
+        {"health_check", NULL, NULL, false}, {"bgp", NULL, NULL, false},                           \
+        {"bgp_status", NULL, NULL, false}, {"automatic_return_routing", NULL, NULL, false},        \
+    {                                                                                              \
+        "scope", NULL, NULL, false                                                                 \
+    }
+
+static const reader_field gre_fields[] = {
+    COMMON_FIELDS,
+    {"key", NULL, read_key, false},
+    {"key_in", NULL, read_key_in, false},
+    {"key_out", NULL, read_key_out, false},
+    {"checksum", NULL, read_checksum, false},
+    {"sequence", NULL, read_sequence, false},
+    {"in_order", NULL, read_in_order, false},
+    {"udp_port", NULL, read_udp_port, false},
+    {NULL, NULL, NULL, false},
+};
+
+static const reader_field ipip_fields[] = {
+    COMMON_FIELDS,
+    {NULL, NULL, NULL, false},
+};
+
+static void read_tunnel(const reader_value *value, config *conf, uint8_t kind)
+{
+    config_tunnel *tunnel = &conf->tunnels[conf->tunnel_count];
+    draft d = {.conf = conf, .tunnel = tunnel};
+
+    memset(tunnel, 0, sizeof *tunnel);
+    snprintf(tunnel->path, sizeof tunnel->path, "%.*s", CONFIG_PATH_SIZE - 1, value->path);
+    tunnel->id = conf->tunnel_count + 1;
+    tunnel->kind = kind;
+    tunnelcap_tunnel_init(&tunnel->policy, sizeof tunnel->policy);
+    if (kind == TUNNELCAP_KIND_GRE)
+        tunnelcap_gre_config_init(&tunnel->encap.gre, sizeof tunnel->encap.gre);
+    else
+        tunnelcap_ipip_config_init(&tunnel->encap.ipip, sizeof tunnel->encap.ipip);
+    reader_object(value, kind == TUNNELCAP_KIND_GRE ? gre_fields : ipip_fields, &d);
+    conf->tunnel_count++;
+}
+
+void config_read_gre_tunnel(const reader_value *value, void *target)
+{
+    read_tunnel(value, target, TUNNELCAP_KIND_GRE);
+}
+
+void config_read_ipip_tunnel(const reader_value *value, void *target)
+{
+    read_tunnel(value, target, TUNNELCAP_KIND_IPIP);
+}
