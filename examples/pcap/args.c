@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+#include "args.h"
+
+#include "tunnels.h"
+
+#include <ctype.h>
+#include <err.h>
+#include <errno.h>
+#include <getopt.h>
+#include <pcap/pcap.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum option_id {
+    OPTION_JSON,
+    OPTION_HELP,
+    OPTION_VERSION,
+    OPTION_ONLY,
+    OPTION_ETHERNET,
+    OPTION_TUNNEL,
+    OPTION_CONFIG,
+    OPTION_MSS,
+    OPTION_MSS6,
+    OPTION_FORCE
+};
+
+static const struct option options[] = {
+    {"json", no_argument, NULL, OPTION_JSON},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {"only", required_argument, NULL, OPTION_ONLY},
+    {"ethernet", no_argument, NULL, OPTION_ETHERNET},
+    {"tunnel", required_argument, NULL, OPTION_TUNNEL},
+    {"config", required_argument, NULL, OPTION_CONFIG},
+    {"mss", required_argument, NULL, OPTION_MSS},
+    {"mss6", required_argument, NULL, OPTION_MSS6},
+    {"force", no_argument, NULL, OPTION_FORCE},
+    {0},
+};
+
+static const struct {
+    const char *name;
+    uint32_t allowed;  /* bits of options beside the global ones */
+    uint32_t required; /* bits of options */
+    int operands;
+} verbs[] = {
+    [VERB_DECAP] = {"decap", 1u << OPTION_ONLY | 1u << OPTION_ETHERNET, 0, 2},
+    [VERB_ENCAP] = {"encap", 1u << OPTION_TUNNEL | 1u << OPTION_CONFIG, 1u << OPTION_TUNNEL, 2},
+    [VERB_CLAMP] = {"clamp", 1u << OPTION_MSS | 1u << OPTION_MSS6 | 1u << OPTION_FORCE,
+                    1u << OPTION_MSS, 2},
+    [VERB_INFO] = {"info", 0, 0, 1},
+};
+
+static const char usage[] =
+    "Usage: tunnelcap-pcap [--json] decap [--only gre|ipip|esp] [--ethernet] IN OUT\n"
+    "       tunnelcap-pcap [--json] encap --tunnel KIND,local=ADDRESS,remote=ADDRESS[,...] IN OUT\n"
+    "       tunnelcap-pcap [--json] encap --config FILE --tunnel NAME IN OUT\n"
+    "       tunnelcap-pcap [--json] clamp --mss N [--mss6 N] [--force] IN OUT\n"
+    "       tunnelcap-pcap [--json] info IN\n"
+    "\n"
+    "Carry the packets of a capture file out of or into tunnels, or clamp their MSS.\n"
+    "\n"
+    "  --only KIND      decap: only GRE (in UDP too), IP-in-IP or ESP\n"
+    "  --ethernet       decap: write Ethernet payloads instead of IP packets\n"
+    "  --tunnel TUNNEL  encap: gre or ipip, then local=, remote=, ttl=N, mtu=N,\n"
+    "                   for gre also key=N, csum, seq, udp\n"
+    "  --config FILE    encap: take the tunnel of that name from a gateway's configuration\n"
+    "  --mss N          clamp: largest MSS over IPv4, and over IPv6 without --mss6\n"
+    "  --mss6 N         clamp: largest MSS over IPv6\n"
+    "  --force          clamp: also below 536 (IPv4) and 1220 (IPv6)\n"
+    "  --json           print the counts as JSON\n"
+    "  --help, --version\n"
+    "\n"
+    "IN and OUT are pcap files, IN also pcapng; \"-\" is standard input or output.\n";
+
+bool args_number(const char *text, uint32_t low, uint32_t high, uint32_t *number)
+{
+    int base = text[0] == '0' && (text[1] == 'x' || text[1] == 'X') ? 16 : 10;
+    unsigned long long value;
+    char *end;
+
+    /* strtoull() would take a sign and leading blanks too. */
+    if (!isdigit((unsigned char)text[0]))
+        return false;
+    errno = 0;
+    value = strtoull(text, &end, base);
+    if (*end || errno || value < low || value > high)
+        return false;
+    *number = (uint32_t)value;
+    return true;
+}
+
+static bool read_mss(const char *option, const char *text, uint16_t *mss)
+{
+    uint32_t number;
+
+    if (!args_number(text, 1, UINT16_MAX, &number)) {
+        warnx("--%s %s: not a number from 1 to 65535", option, text);
+        return false;
+    }
+    *mss = (uint16_t)number;
+    return true;
+}
+
+static bool take_option(struct args *args, int id)
+{
+    switch (id) {
+    case OPTION_JSON:
+        args->json = true;
+        return true;
+    case OPTION_ONLY:
+        args->only = tunnel_kind_parse(optarg);
+        if (args->only == TUNNELCAP_KIND_NONE)
+            warnx("--only %s: not gre, ipip or esp", optarg);
+        return args->only != TUNNELCAP_KIND_NONE;
+    case OPTION_ETHERNET:
+        args->ethernet = true;
+        return true;
+    case OPTION_TUNNEL:
+        args->tunnel = optarg;
+        return true;
+    case OPTION_CONFIG:
+        args->config = optarg;
+        return true;
+    case OPTION_MSS:
+        return read_mss("mss", optarg, &args->mss4);
+    case OPTION_MSS6:
+        return read_mss("mss6", optarg, &args->mss6);
+    case OPTION_FORCE:
+        args->force = true;
+        return true;
+    default: /* '?': getopt_long() has told the mistake */
+        return false;
+    }
+}
+
+static bool find_verb(const char *name, enum verb *verb)
+{
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+        if (!strcmp(verbs[i].name, name)) {
+            *verb = (enum verb)i;
+            return true;
+        }
+    }
+    warnx("%s: not decap, encap, clamp or info", name);
+    return false;
+}
+
+static bool check_options(const struct args *args, uint32_t seen)
+{
+    const char *name = verbs[args->verb].name;
+    uint32_t allowed = verbs[args->verb].allowed | 1u << OPTION_JSON;
+    uint32_t required = verbs[args->verb].required;
+
+    for (const struct option *option = options; option->name; option++) {
+        uint32_t bit = 1u << option->val;
+
+        if (seen & bit & ~allowed) {
+            warnx("--%s: not an option of %s", option->name, name);
+            return false;
+        }
+        if (~seen & bit & required) {
+            warnx("%s: --%s is missing", name, option->name);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_floor(const char *option, uint16_t mss, uint16_t floor, const char *family)
+{
+    if (mss < floor)
+        warnx("--%s %u: below %u, the least MSS over %s; --force clamps to it all the same", option,
+              mss, floor, family);
+    return mss >= floor;
+}
+
+static bool check_clamp(struct args *args)
+{
+    const char *option6 = args->mss6 ? "mss6" : "mss";
+
+    if (!args->mss6)
+        args->mss6 = args->mss4;
+    return args->force || (check_floor("mss", args->mss4, TUNNELCAP_MSS_FLOOR4, "IPv4") &&
+                           check_floor(option6, args->mss6, TUNNELCAP_MSS_FLOOR6, "IPv6"));
+}
+
+static bool take_operands(struct args *args, int count, char **operands)
+{
+    int wanted;
+
+    if (count < 1) {
+        warnx("decap, encap, clamp or info is missing");
+        return false;
+    }
+    if (!find_verb(operands[0], &args->verb))
+        return false;
+    wanted = verbs[args->verb].operands;
+    if (count - 1 != wanted) {
+        warnx("%s: %d file%s wanted, %d given", operands[0], wanted, wanted == 1 ? "" : "s",
+              count - 1);
+        return false;
+    }
+    args->input = operands[1];
+    args->output = wanted > 1 ? operands[2] : NULL;
+    if (args->json && args->output && !strcmp(args->output, "-")) {
+        warnx("--json and the output \"-\" would both go to standard output");
+        return false;
+    }
+    return true;
+}
+
+static enum args_outcome answer(int id)
+{
+    if (id == OPTION_HELP)
+        fputs(usage, stdout);
+    else
+        printf("tunnelcap-pcap, library %s, %s\n", tunnelcap_version_text(), pcap_lib_version());
+    return fflush(stdout) ? ARGS_WRONG : ARGS_DONE;
+}
+
+enum args_outcome args_parse(int argc, char **argv, struct args *args)
+{
+    uint32_t seen = 0;
+    int id;
+
+    *args = (struct args){0};
+    while ((id = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (id == OPTION_HELP || id == OPTION_VERSION)
+            return answer(id);
+        if (!take_option(args, id))
+            goto wrong;
+        seen |= 1u << id;
+    }
+    if (take_operands(args, argc - optind, argv + optind) && check_options(args, seen) &&
+        (args->verb != VERB_CLAMP || check_clamp(args)))
+        return ARGS_RUN;
+wrong:
+    fputs("Try tunnelcap-pcap --help.\n", stderr);
+    return ARGS_WRONG;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+/*
+ * The command line.
+ */
+#ifndef PCAP_ARGS_H
+#define PCAP_ARGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum verb { VERB_DECAP, VERB_ENCAP, VERB_CLAMP, VERB_INFO };
+
+struct args {
+    enum verb verb;
+    const char *input;
+    const char *output; /* NULL for info */
+    bool json;
+    bool ethernet;      /* decap: write Ethernet payloads */
+    uint8_t only;       /* decap: TUNNELCAP_KIND_, NONE for all */
+    const char *tunnel; /* encap: a description, or a name in the configuration */
+    const char *config; /* encap: configuration file, or NULL */
+    uint16_t mss4;      /* clamp */
+    uint16_t mss6;      /* clamp */
+    bool force;         /* clamp: below the floors */
+};
+
+enum args_outcome { ARGS_RUN, ARGS_DONE, ARGS_WRONG };
+
+/* Read the command line; --help and --version are answered (DONE), mistakes told (WRONG). */
+enum args_outcome args_parse(int argc, char **argv, struct args *args);
+
+/* Read a number, decimal or 0x hexadecimal, from low to high. */
+bool args_number(const char *text, uint32_t low, uint32_t high, uint32_t *number);
+
+#endif

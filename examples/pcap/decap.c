@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+/*
+ * decap: two passes over the capture. The first finds out which tunnels there are, the second
+ * carries the packets out of them. The library then looks at a captured packet exactly as it
+ * would look at one that arrives at the tunnel's end.
+ */
+#include "verbs.h"
+
+#include <err.h>
+
+enum { MOST_TUNNELS = 1 << 20 };
+
+/* Packets of one batch on their way through the data path. */
+struct burst {
+    uint32_t count;
+    tunnelcap_pkt pkts[SOURCE_BATCH];
+    const struct frame *frames[SOURCE_BATCH];
+};
+
+static bool is_wanted(const struct job *job, uint8_t kind)
+{
+    return kind != TUNNELCAP_KIND_NONE &&
+           (job->args.only == TUNNELCAP_KIND_NONE || job->args.only == kind);
+}
+
+/* A fragment does not tell which tunnel it belongs to: the key may be in another one. */
+static bool tells_tunnel(const tunnelcap_peek_result *peek)
+{
+    return !(peek->flags & TUNNELCAP_PEEK_FRAGMENT);
+}
+
+static bool discover(struct job *job)
+{
+    while (job_read(job)) {
+        if (!job->batch.count)
+            return true;
+        for (uint32_t i = 0; i < job->batch.count; i++) {
+            const struct frame *frame = &job->batch.frames[i];
+            tunnelcap_peek_result peek;
+
+            if (frame->link.version && job_peek(frame, &peek) >= 0 && is_wanted(job, peek.kind) &&
+                tells_tunnel(&peek) && !job_note_tunnel(job, frame, &peek))
+                return false;
+        }
+    }
+    return false;
+}
+
+/* Nothing but RFC 6040 may change a packet: no clamp, no guard, no demands on checksums. */
+static int32_t set_tunnel(struct plane *plane, uint64_t id, const struct tunnel_identity *identity)
+{
+    tunnelcap_tunnel policy;
+    tunnelcap_ipip_config ipip;
+    tunnelcap_gre_config gre;
+
+    tunnelcap_tunnel_init(&policy, sizeof policy);
+    policy.flags = 0;
+    if (identity->kind == TUNNELCAP_KIND_IPIP) {
+        tunnelcap_ipip_config_init(&ipip, sizeof ipip);
+        ipip.outer.local = identity->local;
+        ipip.outer.remote = identity->remote;
+        return tunnelcap_table_set_ipip(plane->table, id, &policy, &ipip);
+    }
+    tunnelcap_gre_config_init(&gre, sizeof gre);
+    gre.outer.local = identity->local;
+    gre.outer.remote = identity->remote;
+    if (identity->has_key) {
+        gre.flags |= TUNNELCAP_GRE_KEY_IN;
+        gre.key_in = identity->key;
+    }
+    if (identity->udp_port) {
+        gre.flags |= TUNNELCAP_GRE_UDP | TUNNELCAP_GRE_UDP_ZERO_CHECKSUM;
+        gre.udp_port = identity->udp_port;
+    }
+    return tunnelcap_table_set_gre(plane->table, id, &policy, &gre);
+}
+
+static bool build_table(struct job *job, struct plane *plane)
+{
+    const struct tunnel_set *set = &job->report.tunnels;
+    uint64_t id = 0;
+
+    if (set->count > MOST_TUNNELS) {
+        warnx("%s: %u tunnels, at most %d can be carried", job->source.name, set->count,
+              MOST_TUNNELS);
+        return false;
+    }
+    if (!plane_open(plane, set->count))
+        return false;
+    for (struct tunnel *tunnel = set->first; tunnel; tunnel = tunnel->next)
+        tunnel->status = tunnel->identity.kind == TUNNELCAP_KIND_ESP
+                             ? TUNNELCAP_E_UNSUPPORTED
+                             : set_tunnel(plane, ++id, &tunnel->identity);
+    return plane_start(plane);
+}
+
+/* Why a packet cannot go through the data path, or OK. */
+static int32_t admit(const struct job *job, const tunnelcap_peek_result *peek)
+{
+    struct tunnel_identity identity = tunnel_identify(peek);
+    const struct tunnel *tunnel;
+
+    if (peek->kind == TUNNELCAP_KIND_ESP)
+        return TUNNELCAP_E_UNSUPPORTED;
+    if (!tells_tunnel(peek))
+        return TUNNELCAP_E_FRAGMENT;
+    tunnel = tunnel_set_find(&job->report.tunnels, &identity);
+    return tunnel ? tunnel->status : TUNNELCAP_E_NO_TUNNEL;
+}
+
+static void collect(struct job *job, struct burst *burst)
+{
+    burst->count = 0;
+    for (uint32_t i = 0; i < job->batch.count; i++) {
+        const struct frame *frame = &job->batch.frames[i];
+        tunnelcap_peek_result peek;
+        int32_t status;
+
+        if (!frame->link.version)
+            continue;
+        status = job_peek(frame, &peek);
+        if (!is_wanted(job, peek.kind) && (status >= 0 || peek.kind != TUNNELCAP_KIND_NONE))
+            continue;
+        if (status >= 0)
+            status = admit(job, &peek);
+        if (status < 0) {
+            report_count(&job->report, status);
+            continue;
+        }
+        burst->pkts[burst->count] = frame_packet(frame);
+        burst->frames[burst->count++] = frame;
+    }
+}
+
+/* Tell whether what came out of a tunnel is what the output holds. */
+static bool is_output(const struct job *job, const tunnelcap_result *result)
+{
+    /* A keepalive is an IP packet too, though a tunnel's end would send it back. */
+    if (result->action == TUNNELCAP_DO_REPLY)
+        return !job->args.ethernet;
+    if (result->action != TUNNELCAP_DO_DELIVER)
+        return false;
+    if (job->args.ethernet)
+        return result->value == TUNNELCAP_ETHERTYPE_ETHERNET;
+    return result->value == TUNNELCAP_ETHERTYPE_IPV4 || result->value == TUNNELCAP_ETHERTYPE_IPV6;
+}
+
+static bool carry(struct job *job, struct plane *plane, struct burst *burst)
+{
+    if (!burst->count)
+        return true;
+    if (!plane_carry(plane, tunnelcap_table_decap, burst->pkts, burst->count,
+                     source_time_ns(&job->source, burst->frames[0])))
+        return false;
+    for (uint32_t i = 0; i < burst->count; i++) {
+        const tunnelcap_pkt *pkt = &burst->pkts[i];
+
+        report_count(&job->report, plane->results[i].status);
+        if (is_output(job, &plane->results[i]) &&
+            !sink_write(&job->sink, burst->frames[i]->header.ts, pkt->buf + pkt->off, pkt->len,
+                        pkt->len))
+            return false;
+    }
+    return true;
+}
+
+static bool carry_all(struct job *job, struct plane *plane)
+{
+    struct burst burst;
+
+    while (job_read(job)) {
+        if (!job->batch.count)
+            return true;
+        collect(job, &burst);
+        if (!carry(job, plane, &burst))
+            return false;
+    }
+    return false;
+}
+
+bool verb_decap(struct job *job)
+{
+    struct plane plane = {0};
+    bool carried = discover(job) && source_rewind(&job->source) && build_table(job, &plane) &&
+                   job_open_sink(job, job->args.ethernet ? DLT_EN10MB : DLT_RAW) &&
+                   carry_all(job, &plane);
+
+    plane_close(&plane);
+    return carried;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+/*
+ * tunnelcap-pcap: carry the packets of a capture file out of or into tunnels, or clamp their
+ * MSS. See tunnelcap-pcap(1).
+ */
+#include "verbs.h"
+
+#include <err.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EXIT_USAGE = 2 };
+
+static bool (*const verbs[])(struct job *) = {
+    [VERB_DECAP] = verb_decap,
+    [VERB_ENCAP] = verb_encap,
+    [VERB_CLAMP] = verb_clamp,
+    [VERB_INFO] = verb_info,
+};
+
+static bool print_report(const struct job *job)
+{
+    bool to_stdout = !job->args.output || strcmp(job->args.output, "-");
+    bool printed = job->args.json ? report_print_json(&job->report, stdout)
+                                  : report_print_text(&job->report, to_stdout ? stdout : stderr);
+
+    if (!printed)
+        warn("report");
+    return printed;
+}
+
+static bool run(struct job *job)
+{
+    if (!source_open(&job->source, job->args.input) || !verbs[job->args.verb](job))
+        return false;
+    job->report.writes = job->args.output != NULL;
+    job->report.written = job->sink.written;
+    return (!job->report.writes || sink_commit(&job->sink)) && print_report(job);
+}
+
+int main(int argc, char **argv)
+{
+    static struct job job;
+    bool done;
+
+    switch (args_parse(argc, argv, &job.args)) {
+    case ARGS_DONE:
+        return EXIT_SUCCESS;
+    case ARGS_WRONG:
+        return EXIT_USAGE;
+    case ARGS_RUN:
+        break;
+    }
+    report_begin(&job.report);
+    done = run(&job);
+    sink_abandon(&job.sink);
+    source_close(&job.source);
+    batch_free(&job.batch);
+    report_end(&job.report);
+    return done ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+/*
+ * Frames of a capture file, in batches, each with room for tunnel headers before it.
+ */
+#ifndef PCAP_SOURCE_H
+#define PCAP_SOURCE_H
+
+#include "link.h"
+#include "progress.h"
+
+#include <pcap/pcap.h>
+#include <stdio.h>
+#include <tunnelcap/packet.h>
+
+enum {
+    SOURCE_BATCH = 64,
+    SOURCE_HEADROOM = 128 /* more than any tunnel's headers */
+};
+
+struct frame {
+    struct pcap_pkthdr header;
+    struct link_view link;
+    uint8_t *buf; /* SOURCE_HEADROOM bytes, then the frame, then zeros for what was cut off */
+    uint32_t cap;
+};
+
+struct batch {
+    uint32_t count;
+    struct frame frames[SOURCE_BATCH];
+};
+
+struct source {
+    const char *name; /* for messages */
+    FILE *spool;      /* copy of an input that cannot be read twice, or NULL */
+    int fd;
+    pcap_t *pcap;
+    unsigned precision; /* PCAP_TSTAMP_PRECISION_ of the frames' times */
+    uint64_t frames;    /* read in this pass */
+    struct progress progress;
+};
+
+/* Open a capture file, "-" for standard input. False after a message if that is impossible. */
+bool source_open(struct source *source, const char *path);
+
+/* Read the frames again from the first one. False after a message. */
+bool source_rewind(struct source *source);
+
+/* Read up to SOURCE_BATCH frames; count 0 at the end. False after a message. */
+bool source_read(struct source *source, struct batch *batch);
+
+/* Close; harmless on a source that could not be opened. */
+void source_close(struct source *source);
+
+/* Give back the memory of a batch. */
+void batch_free(struct batch *batch);
+
+/* The bytes of a frame. */
+uint8_t *frame_bytes(const struct frame *frame);
+
+/* The IP packet of a frame, with what lies behind it in the frame; it must have one. */
+tunnelcap_pkt frame_packet(const struct frame *frame);
+
+/* The same as long as its IP header says, zero where the capture has cut it off. */
+tunnelcap_pkt frame_whole_packet(const struct frame *frame);
+
+/* Time of a frame in nanoseconds, its fraction counted in the source's precision. */
+uint64_t source_time_ns(const struct source *source, const struct frame *frame);
+
+#endif
