@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+/*
+ * The runner of the unit tests: all suites, or those named on the command line.
+ */
+#include "support.h"
+
+#include <stdio.h>
+
+static const struct {
+    const char *name;
+    Suite *(*make)(void);
+} suites[] = {
+    {"checksum", test_checksum_suite},
+    {"gre", test_gre_suite},
+    {"gre_codec", test_gre_codec_suite},
+    {"ip", test_ip_suite},
+    {"ipip", test_ipip_suite},
+    {"lane", test_lane_suite},
+    {"mss", test_mss_suite},
+    {"mss_model", test_mss_model_suite},
+    {"object", test_object_suite},
+    {"outer", test_outer_suite},
+    {"peek", test_peek_suite},
+    {"secure", test_secure_suite},
+    {"status", test_status_suite},
+    {"table", test_table_suite},
+    {"table_data", test_table_data_suite},
+    {"table_model", test_table_model_suite},
+    {"threads", test_threads_suite},
+    {"version", test_version_suite},
+    {"wire", test_wire_suite},
+};
+
+static int wanted(const char *name, char **names)
+{
+    if (*names == NULL)
+        return 1;
+    for (; *names != NULL; names++) {
+        if (strcmp(*names, name) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    SRunner *runner = srunner_create(NULL);
+    int chosen = 0;
+    for (size_t i = 0; argc > 0 && i < TEST_COUNT(suites); i++) {
+        if (!wanted(suites[i].name, argv + 1))
+            continue;
+        srunner_add_suite(runner, suites[i].make());
+        chosen++;
+    }
+    if (chosen == 0) {
+        fprintf(stderr, "no such suite: %s\n", argv[1]);
+        return EXIT_FAILURE;
+    }
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
