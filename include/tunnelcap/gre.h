@@ -26,9 +26,6 @@ extern "C" {
 /** One GRE tunnel. Opaque. */
 typedef struct tunnelcap_gre tunnelcap_gre;
 
-/** UDP destination port of GRE in UDP (RFC 8086 section 8.2). */
-enum { TUNNELCAP_GRE_UDP_PORT = 4754 };
-
 /** Flags of tunnelcap_gre_config. */
 enum {
     TUNNELCAP_GRE_KEY_IN = 1,   /**< Packets received must hold the key `key_in`. */

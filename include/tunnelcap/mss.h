@@ -80,7 +80,8 @@ TUNNELCAP_API int32_t tunnelcap_mss_config_init(tunnelcap_mss_config *config, ui
  * @retval TUNNELCAP_MSS_CLAMPED   lowered
  * @retval TUNNELCAP_MSS_INSERTED  option added, `off` and `len` changed
  * @retval TUNNELCAP_MSS_SMALL     at or below the limit already
- * @retval TUNNELCAP_MSS_ABSENT    SYN without the option, and none was to be inserted
+ * @retval TUNNELCAP_MSS_ABSENT    SYN without the option; none was to be inserted, or none can
+ *                                 be since the segment is fragmented
  * @retval TUNNELCAP_MSS_PROTECTED SYN with TCP-AO (RFC 5925), or with TCP-MD5 (RFC 2385) where
  *                                 the option would have to be inserted
  * @retval TUNNELCAP_MSS_NO_ROOM   to be inserted, but the TCP header has 60 bytes, the IP

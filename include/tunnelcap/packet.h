@@ -27,6 +27,12 @@ enum {
     TUNNELCAP_ETHERTYPE_MPLS_MC = 0x8848   /**< MPLS, upstream-assigned label (RFC 5332). */
 };
 
+/** UDP ports of tunnels (IANA). */
+enum {
+    TUNNELCAP_GRE_UDP_PORT = 4754, /**< GRE in UDP (RFC 8086 section 8.2). */
+    TUNNELCAP_ESP_UDP_PORT = 4500  /**< ESP in UDP (RFC 3948). */
+};
+
 /**
  * A packet: a window on the caller's memory.
  *

@@ -25,9 +25,6 @@ enum {
     TUNNELCAP_KIND_NAT_KEEPALIVE = 5 /**< UDP 4500, one byte 0xff (RFC 3948 2.3). */
 };
 
-/** UDP port of encapsulated ESP (RFC 3948). */
-enum { TUNNELCAP_ESP_UDP_PORT = 4500 };
-
 /** Flags of tunnelcap_peek_result. */
 enum {
     TUNNELCAP_PEEK_UDP = 1,      /**< In UDP: the ports are set. */

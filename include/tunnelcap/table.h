@@ -46,8 +46,8 @@ enum {
 typedef struct tunnelcap_tunnel {
     uint32_t size;      /**< sizeof(tunnelcap_tunnel) of the caller. */
     uint32_t flags;     /**< TUNNELCAP_TUNNEL_ flags; default all. */
-    uint32_t vrf;       /**< Routing instance of inner packets. */
-    uint32_t outer_vrf; /**< Routing instance of outer packets. */
+    uint32_t vrf;       /**< Routing instance where inner packets are delivered. */
+    uint32_t outer_vrf; /**< Routing instance where outer packets are sent and received. */
     uint32_t mtu;       /**< Inner MTU; 0, the default: what fits a path of 1500. At least 68. */
     uint16_t limit4;    /**< MSS limit over IPv4; 0, the default: from the MTU. */
     uint16_t limit6;    /**< MSS limit over IPv6; 0, the default: from the MTU. */
@@ -62,7 +62,7 @@ typedef struct tunnelcap_route {
     uint32_t flags;        /**< Zero. */
     uint64_t tunnel;       /**< Id of the tunnel. */
     tunnelcap_addr prefix; /**< Bits behind prefix_len must be zero. */
-    uint32_t vrf;          /**< Routing instance; must be that of the tunnel. */
+    uint32_t vrf;          /**< Routing instance of the packets that it takes. */
     uint32_t priority;     /**< The lowest value of a prefix wins; equal ones share the flows. */
     uint16_t weight;       /**< Share among equal priorities, 1 to 256; default 1. */
     uint8_t prefix_len;    /**< 0 to 32 or 128. */
@@ -392,8 +392,7 @@ TUNNELCAP_API int32_t tunnelcap_route_init(tunnelcap_route *route, uint32_t size
  * @retval TUNNELCAP_E_STATE     no change is under way
  * @retval TUNNELCAP_E_NOT_FOUND no such tunnel
  * @retval TUNNELCAP_E_ADDRESS   no family, or bits set behind the prefix
- * @retval TUNNELCAP_E_RANGE     prefix length or weight out of range, or another VRF than the
- *                               tunnel's
+ * @retval TUNNELCAP_E_RANGE     prefix length or weight out of range
  * @retval TUNNELCAP_E_FLAGS     an unknown flag
  * @retval TUNNELCAP_E_RESERVED  a reserved field is not zero
  * @retval TUNNELCAP_E_FULL      no room for another route
@@ -541,11 +540,14 @@ TUNNELCAP_API int32_t tunnelcap_table_reasons(const tunnelcap_table *table, uint
  * @retval TUNNELCAP_E_INVALID  a pointer is NULL, or more than 65535 packets
  * @retval TUNNELCAP_E_VERSION  the struct is of an unknown version
  * @retval TUNNELCAP_E_FLAGS    an unknown flag
+ * @retval TUNNELCAP_E_RESERVED a reserved field is not zero
  * @retval TUNNELCAP_E_STATE    the lane is attached to no table
  *
  * Status of a packet: those of tunnelcap_gre_encap() and tunnelcap_ipip_encap(), and
  * @retval TUNNELCAP_E_NO_ROUTE no route for the destination
  * @retval TUNNELCAP_E_TOO_BIG  larger than the inner MTU, which stands in `value`
+ *
+ * A packet that is dropped is unchanged, but for a clamp.
  *
  * Threads  one thread for each lane, any number of lanes, the writer meanwhile
  * Cost     no allocation, no lock

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+/* The inside of a GRE tunnel, for the table, which places tunnels in memory of its own. */
+#ifndef TUNNELCAP_I_GRE_H
+#define TUNNELCAP_I_GRE_H
+
+#include <tunnelcap/gre.h>
+
+#include "atomic.h"
+#include "gre_header.h"
+#include "outer.h"
+
+/* What changes while a tunnel works. Outlives a replacement of its configuration. */
+typedef struct tunnelcap_i_gre_state {
+    tunnelcap_i_atomic32 seq_out;     /* next to send */
+    tunnelcap_i_atomic32 seq_in;      /* last accepted */
+    tunnelcap_i_atomic32 seq_in_seen; /* 1 once there was one */
+} tunnelcap_i_gre_state;
+
+struct tunnelcap_gre {
+    tunnelcap_i_owner owner;
+    tunnelcap_i_outer outer;
+    tunnelcap_i_gre_state *state;
+    uint32_t key_in;
+    uint16_t flags; /* TUNNELCAP_GRE_ */
+    uint16_t protocol;
+    uint16_t udp_port;
+    uint16_t udp_src_port; /* 0: by flow hash */
+    uint8_t gre_at;        /* offset of the GRE header in the template */
+    uint8_t plain;         /* 1: no UDP, checksum or sequence number to send */
+    tunnelcap_i_gre_state own_state;
+};
+
+/* Build a tunnel from the caller's configuration; *gre is unspecified on failure. `state` is
+ * reset when it is to be fresh. */
+int32_t tunnelcap_i_gre_place(tunnelcap_gre *gre, const tunnelcap_gre_config *config,
+                              tunnelcap_i_gre_state *state, uint32_t fresh);
+
+/* One packet of tunnelcap_gre_encap() and of tunnelcap_gre_decap(). */
+int32_t tunnelcap_i_gre_encap(tunnelcap_gre *gre, tunnelcap_lane *lane, tunnelcap_pkt *pkt,
+                              const tunnelcap_meta *meta);
+int32_t tunnelcap_i_gre_decap(tunnelcap_gre *gre, tunnelcap_pkt *pkt, const tunnelcap_meta *meta,
+                              tunnelcap_gre_rx *rx);
+
+#endif

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+#include "ipip.h"
+
+enum { OLDEST = sizeof(tunnelcap_ipip_config) };
+
+enum { ONLY_BOTH = TUNNELCAP_IPIP_ONLY_IPV4 | TUNNELCAP_IPIP_ONLY_IPV6 };
+
+static tunnelcap_ipip_config defaults(void)
+{
+    tunnelcap_ipip_config config;
+
+    memset(&config, 0, sizeof(config));
+    config.size = sizeof(config);
+    config.outer.ttl = 64;
+    return config;
+}
+
+int32_t tunnelcap_ipip_config_init(tunnelcap_ipip_config *config, uint32_t size)
+{
+    tunnelcap_ipip_config own = defaults();
+
+    return tunnelcap_i_struct_init(config, size, &own, sizeof(own), OLDEST);
+}
+
+int32_t tunnelcap_i_ipip_place(tunnelcap_ipip *ipip, const tunnelcap_ipip_config *config)
+{
+    tunnelcap_ipip_config own = defaults();
+    int32_t status = tunnelcap_i_struct_read(&own, sizeof(own), OLDEST, config);
+
+    if (status != TUNNELCAP_OK)
+        return status;
+    if ((own.flags & ~(uint32_t)ONLY_BOTH) || own.flags == ONLY_BOTH)
+        return TUNNELCAP_E_FLAGS;
+    memset(ipip, 0, sizeof(*ipip));
+    ipip->flags = own.flags;
+    return tunnelcap_i_outer_build(&own.outer, 0, &ipip->outer);
+}
+
+static size_t lay_out(uint8_t *base, tunnelcap_ipip **ipip)
+{
+    tunnelcap_i_layout layout = {base, 0};
+
+    *ipip = tunnelcap_i_layout_add(&layout, 1, sizeof(**ipip));
+    return layout.size;
+}
+
+size_t tunnelcap_ipip_size(const tunnelcap_ipip_config *config)
+{
+    tunnelcap_ipip scratch;
+    tunnelcap_ipip *ipip;
+
+    return tunnelcap_i_ipip_place(&scratch, config) == TUNNELCAP_OK ? lay_out(NULL, &ipip) : 0;
+}
+
+int32_t tunnelcap_ipip_init(void *mem, size_t mem_size, const tunnelcap_ipip_config *config,
+                            tunnelcap_ipip **out)
+{
+    tunnelcap_ipip scratch;
+    tunnelcap_ipip *ipip;
+    size_t need = lay_out(NULL, &ipip);
+    int32_t status = tunnelcap_i_ipip_place(&scratch, config);
+
+    if (status != TUNNELCAP_OK)
+        return status;
+    if (out == NULL)
+        return TUNNELCAP_E_INVALID;
+    status = tunnelcap_i_memory_check(mem, mem_size, need);
+    if (status != TUNNELCAP_OK)
+        return status;
+
+    lay_out(mem, &ipip);
+    *ipip = scratch;
+    ipip->owner.bytes = need;
+    *out = ipip;
+    return TUNNELCAP_OK;
+}
+
+void tunnelcap_ipip_fini(tunnelcap_ipip *ipip)
+{
+    tunnelcap_i_memory_end(ipip);
+}
+
+int32_t tunnelcap_ipip_new(const tunnelcap_ipip_config *config, const tunnelcap_alloc *alloc,
+                           tunnelcap_ipip **out)
+{
+    tunnelcap_ipip scratch;
+    tunnelcap_ipip *ipip;
+    tunnelcap_i_owner owner;
+    void *mem;
+    int32_t status = tunnelcap_i_ipip_place(&scratch, config);
+
+    if (status != TUNNELCAP_OK)
+        return status;
+    if (out == NULL)
+        return TUNNELCAP_E_INVALID;
+    status = tunnelcap_i_memory_get(lay_out(NULL, &ipip), alloc, &mem, &owner);
+    if (status != TUNNELCAP_OK)
+        return status;
+    tunnelcap_ipip_init(mem, owner.bytes, config, out);
+    (*out)->owner = owner;
+    return TUNNELCAP_OK;
+}
+
+void tunnelcap_ipip_free(tunnelcap_ipip *ipip)
+{
+    tunnelcap_i_memory_end(ipip);
+}
+
+uint32_t tunnelcap_ipip_headroom(const tunnelcap_ipip *ipip)
+{
+    return ipip == NULL ? 0 : ipip->outer.header_len;
+}
+
+uint32_t tunnelcap_ipip_encap_len(const tunnelcap_ipip *ipip, uint32_t inner_len)
+{
+    return ipip == NULL ? 0 : tunnelcap_i_outer_len(&ipip->outer, inner_len);
+}
+
+uint32_t tunnelcap_ipip_inner_mtu(const tunnelcap_ipip *ipip, uint32_t path_mtu)
+{
+    return ipip == NULL ? 0 : tunnelcap_i_outer_inner_mtu(&ipip->outer, path_mtu);
+}
+
+static inline int32_t encap_one(const tunnelcap_ipip *ipip, tunnelcap_lane *lane,
+                                tunnelcap_pkt *pkt, const tunnelcap_meta *meta)
+{
+    const tunnelcap_i_outer *outer = &ipip->outer;
+    tunnelcap_i_inner inner;
+    uint8_t *p = pkt->buf + pkt->off;
+    uint32_t total;
+    uint32_t is_ipv4;
+    int32_t status;
+
+    if (!tunnelcap_i_pkt_valid(pkt))
+        return TUNNELCAP_E_INVALID;
+    status = tunnelcap_i_inner_facts(outer, lane, p, pkt->len, 0, &inner);
+    if (status != TUNNELCAP_OK)
+        return status;
+    if (meta != NULL) {
+        status = tunnelcap_i_meta_check(meta, inner.len);
+        if (status != TUNNELCAP_OK)
+            return status;
+    }
+    is_ipv4 = inner.ethertype == TUNNELCAP_ETHERTYPE_IPV4;
+    if (ipip->flags & (is_ipv4 ? TUNNELCAP_IPIP_ONLY_IPV6 : TUNNELCAP_IPIP_ONLY_IPV4))
+        return TUNNELCAP_E_PROTOCOL;
+    if (inner.len > outer->max - outer->header_len)
+        return TUNNELCAP_E_TOO_BIG;
+    if (pkt->off < outer->header_len)
+        return TUNNELCAP_E_HEADROOM;
+
+    if (meta != NULL)
+        tunnelcap_i_meta_finish(meta, p, inner.len);
+    total = inner.len + outer->header_len;
+    tunnelcap_i_outer_write(outer, lane, &inner,
+                            is_ipv4 ? TUNNELCAP_I_PROTO_IPV4 : TUNNELCAP_I_PROTO_IPV6, total,
+                            p - outer->header_len);
+    pkt->off -= outer->header_len;
+    pkt->len = total;
+    return TUNNELCAP_OK;
+}
+
+int32_t tunnelcap_i_ipip_encap(const tunnelcap_ipip *ipip, tunnelcap_lane *lane, tunnelcap_pkt *pkt,
+                               const tunnelcap_meta *meta)
+{
+    return encap_one(ipip, lane, pkt, meta);
+}
+
+uint32_t tunnelcap_ipip_encap(const tunnelcap_ipip *ipip, tunnelcap_lane *lane, tunnelcap_pkt *pkts,
+                              const tunnelcap_meta *meta, uint32_t meta_stride, uint32_t count)
+{
+    uint32_t ok = 0;
+
+    if (ipip == NULL || lane == NULL || pkts == NULL)
+        return 0;
+    for (uint32_t i = 0; i < count; i++) {
+        pkts[i].status = encap_one(ipip, lane, &pkts[i], tunnelcap_i_meta_at(meta, meta_stride, i));
+        ok += pkts[i].status == TUNNELCAP_OK;
+    }
+    return ok;
+}
+
+static inline int32_t decap_one(const tunnelcap_ipip *ipip, tunnelcap_pkt *pkt,
+                                const tunnelcap_meta *meta)
+{
+    tunnelcap_i_opened o;
+    uint8_t *p = pkt->buf + pkt->off;
+    uint8_t *payload;
+    uint32_t l3;
+    uint32_t is_ipv4;
+    uint8_t tos = 0;
+    int32_t status;
+
+    if (!tunnelcap_i_pkt_valid(pkt))
+        return TUNNELCAP_E_INVALID;
+    status = tunnelcap_i_open(p, pkt->len, meta, &o);
+    if (status != TUNNELCAP_OK)
+        return status;
+    if (!tunnelcap_i_outer_match(&ipip->outer, &o))
+        return TUNNELCAP_E_NO_TUNNEL;
+    is_ipv4 = o.protocol == TUNNELCAP_I_PROTO_IPV4;
+    if (!is_ipv4 && o.protocol != TUNNELCAP_I_PROTO_IPV6)
+        return TUNNELCAP_E_PROTOCOL;
+    if (ipip->flags & (is_ipv4 ? TUNNELCAP_IPIP_ONLY_IPV6 : TUNNELCAP_IPIP_ONLY_IPV4))
+        return TUNNELCAP_E_PROTOCOL;
+    if (!tunnelcap_i_header_sum_ok(p, &o, meta))
+        return TUNNELCAP_E_CHECKSUM;
+    if (o.fragment)
+        return TUNNELCAP_E_FRAGMENT;
+    payload = p + o.pos;
+    status = tunnelcap_i_payload_check(
+        &ipip->outer, &o, payload, o.end - o.pos,
+        is_ipv4 ? TUNNELCAP_ETHERTYPE_IPV4 : TUNNELCAP_ETHERTYPE_IPV6, &l3, &tos);
+    if (status != TUNNELCAP_OK)
+        return status;
+
+    pkt->off += o.pos;
+    pkt->len = o.end - o.pos;
+    if (l3 != UINT32_MAX)
+        tunnelcap_i_payload_set_tos(payload + l3, tos);
+    return TUNNELCAP_OK;
+}
+
+int32_t tunnelcap_i_ipip_decap(const tunnelcap_ipip *ipip, tunnelcap_pkt *pkt,
+                               const tunnelcap_meta *meta)
+{
+    return decap_one(ipip, pkt, meta);
+}
+
+uint32_t tunnelcap_ipip_decap(const tunnelcap_ipip *ipip, tunnelcap_pkt *pkts,
+                              const tunnelcap_meta *meta, uint32_t meta_stride, uint32_t count)
+{
+    uint32_t ok = 0;
+
+    if (ipip == NULL || pkts == NULL)
+        return 0;
+    for (uint32_t i = 0; i < count; i++) {
+        pkts[i].status = decap_one(ipip, &pkts[i], tunnelcap_i_meta_at(meta, meta_stride, i));
+        ok += pkts[i].status == TUNNELCAP_OK;
+    }
+    return ok;
+}

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+#include "outer.h"
+
+#include "object.h"
+
+static uint32_t is_multicast(const tunnelcap_addr *a)
+{
+    return a->family == TUNNELCAP_IPV4 ? (a->bytes[0] & 0xf0) == 0xe0 : a->bytes[0] == 0xff;
+}
+
+static uint32_t addr_is_clean(const tunnelcap_addr *a)
+{
+    size_t used = a->family == TUNNELCAP_IPV4 ? 4 : 16;
+
+    return tunnelcap_i_is_zero(a->bytes + used, sizeof(a->bytes) - used) &&
+           tunnelcap_i_is_zero(a->reserved, sizeof(a->reserved));
+}
+
+static int32_t check_addresses(const tunnelcap_addr *local, const tunnelcap_addr *remote)
+{
+    if (local->family != TUNNELCAP_IPV4 && local->family != TUNNELCAP_IPV6)
+        return TUNNELCAP_E_ADDRESS;
+    if (remote->family != local->family || !addr_is_clean(local) || !addr_is_clean(remote))
+        return TUNNELCAP_E_ADDRESS;
+    if (tunnelcap_i_is_zero(local->bytes, 16) || tunnelcap_i_is_zero(remote->bytes, 16))
+        return TUNNELCAP_E_ADDRESS;
+    if (is_multicast(local) || is_multicast(remote) || memcmp(local, remote, sizeof(*local)) == 0)
+        return TUNNELCAP_E_ADDRESS;
+    return TUNNELCAP_OK;
+}
+
+static int32_t check_config(const tunnelcap_outer *c)
+{
+    int32_t status = check_addresses(&c->local, &c->remote);
+
+    if (status != TUNNELCAP_OK)
+        return status;
+    if (!tunnelcap_i_is_zero(c->reserved, sizeof(c->reserved)))
+        return TUNNELCAP_E_RESERVED;
+    if (c->dscp_mode > TUNNELCAP_DSCP_UNIFORM || c->ecn_mode > TUNNELCAP_ECN_COMPATIBILITY ||
+        c->df_mode > TUNNELCAP_DF_CLEAR || c->id_mode > TUNNELCAP_ID_ALWAYS ||
+        c->flow_label_mode > TUNNELCAP_FLOW_LABEL_FIXED || c->encap_limit_mode > 1)
+        return TUNNELCAP_E_MODE;
+    if (c->dscp > 63 || c->flow_label > 0xfffff)
+        return TUNNELCAP_E_RANGE;
+    if (c->encap_limit_mode != 0 && c->local.family == TUNNELCAP_IPV4)
+        return TUNNELCAP_E_FLAGS;
+    return TUNNELCAP_OK;
+}
+
+static void build_ipv4(const tunnelcap_outer *c, tunnelcap_i_outer *out)
+{
+    out->header[0] = 0x45;
+    memcpy(out->header + 12, c->local.bytes, 4);
+    memcpy(out->header + 16, c->remote.bytes, 4);
+    memcpy(out->match, c->remote.bytes, 4);
+    memcpy(out->match + 4, c->local.bytes, 4);
+    out->sum = tunnelcap_i_sum(out->header, TUNNELCAP_I_IPV4_HEADER);
+    out->ip_len = TUNNELCAP_I_IPV4_HEADER;
+    out->protocol_at = 9;
+    out->max = TUNNELCAP_I_IPV4_MAX;
+}
+
+static void build_ipv6(const tunnelcap_outer *c, tunnelcap_i_outer *out)
+{
+    /* RFC 2473 4.1.1: Tunnel Encapsulation Limit (4, length 1, value), padded by PadN(1). */
+    const uint8_t limit[8] = {0, 0, 4, 1, c->encap_limit, 1, 1, 0};
+
+    tunnelcap_i_store32(out->header, 0x60000000 | c->flow_label);
+    memcpy(out->header + 8, c->local.bytes, 16);
+    memcpy(out->header + 24, c->remote.bytes, 16);
+    memcpy(out->match, c->remote.bytes, 16);
+    memcpy(out->match + 16, c->local.bytes, 16);
+    out->ip_len = TUNNELCAP_I_IPV6_HEADER;
+    out->protocol_at = 6;
+    out->max = TUNNELCAP_I_IPV6_MAX;
+    if (c->encap_limit_mode != 0) {
+        out->header[6] = TUNNELCAP_I_PROTO_DEST_OPTS;
+        memcpy(out->header + TUNNELCAP_I_IPV6_HEADER, limit, sizeof(limit));
+        out->protocol_at = TUNNELCAP_I_IPV6_HEADER;
+        out->ip_len = TUNNELCAP_I_IPV6_HEADER + sizeof(limit);
+    }
+    out->label_hash = c->flow_label_mode == TUNNELCAP_FLOW_LABEL_HASH;
+    out->want_flow = out->label_hash;
+}
+
+int32_t tunnelcap_i_outer_build(const tunnelcap_outer *config, uint32_t extra,
+                                tunnelcap_i_outer *out)
+{
+    int32_t status = check_config(config);
+
+    if (status != TUNNELCAP_OK)
+        return status;
+    memset(out, 0, sizeof(*out));
+    out->family = config->local.family;
+    if (out->family == TUNNELCAP_IPV4)
+        build_ipv4(config, out);
+    else
+        build_ipv6(config, out);
+    out->header_len = (uint8_t)(out->ip_len + extra);
+    out->tos_other = (uint8_t)(config->dscp << 2);
+    if (config->dscp_mode == TUNNELCAP_DSCP_PIPE)
+        out->tos_fixed = out->tos_other;
+    else
+        out->tos_mask = 0xfc;
+    if (config->ecn_mode == TUNNELCAP_ECN_NORMAL)
+        out->tos_mask |= 3;
+    out->ttl = config->ttl;
+    out->df_mode = config->df_mode;
+    out->id_mode = config->id_mode;
+    out->dscp_uniform = config->dscp_mode == TUNNELCAP_DSCP_UNIFORM;
+    return TUNNELCAP_OK;
+}
+
+int32_t tunnelcap_i_meta_check(const tunnelcap_meta *meta, uint32_t len)
+{
+    if (meta->gso_type != 0 || meta->gso_size != 0)
+        return TUNNELCAP_E_TOO_BIG;
+    if ((meta->flags & TUNNELCAP_META_CSUM_PARTIAL) &&
+        (uint32_t)meta->csum_start + meta->csum_offset + 2 > len)
+        return TUNNELCAP_E_INVALID;
+    return TUNNELCAP_OK;
+}
+
+void tunnelcap_i_meta_finish(const tunnelcap_meta *meta, uint8_t *p, uint32_t len)
+{
+    uint16_t checksum;
+
+    if (!(meta->flags & TUNNELCAP_META_CSUM_PARTIAL))
+        return;
+    p += meta->csum_start;
+    checksum = (uint16_t)~tunnelcap_i_sum(p, len - meta->csum_start);
+    /* Zero would mean "no checksum" to UDP; to ones' complement both are the same. */
+    tunnelcap_i_store16(p + meta->csum_offset, checksum != 0 ? checksum : 0xffff);
+}
+
+/* Where an inner packet's IP header begins; UINT32_MAX if it holds none. */
+static uint32_t find_l3(const uint8_t *p, uint32_t len, uint16_t ethertype)
+{
+    uint32_t l3;
+
+    if (ethertype == TUNNELCAP_ETHERTYPE_IPV4 || ethertype == TUNNELCAP_ETHERTYPE_IPV6)
+        return 0;
+    if (ethertype != TUNNELCAP_ETHERTYPE_ETHERNET)
+        return UINT32_MAX;
+    l3 = tunnelcap_i_ethernet_l3(p, len);
+    return l3 != 0 ? l3 : UINT32_MAX;
+}
+
+/* What is no IP still belongs to a flow: label stack, addresses of a frame. */
+static uint64_t hash_other(tunnelcap_i_flow_key key, const uint8_t *p, uint32_t len)
+{
+    uint8_t head[16] = {0};
+
+    memcpy(head, p, len < sizeof(head) ? len : sizeof(head));
+    return tunnelcap_i_hash2(key, tunnelcap_i_load64(head), tunnelcap_i_load64(head + 8));
+}
+
+int32_t tunnelcap_i_inner_look(const tunnelcap_i_outer *outer, const tunnelcap_lane *lane,
+                               const uint8_t *p, uint32_t len, tunnelcap_i_inner *inner)
+{
+    tunnelcap_i_ip ip;
+    uint32_t l3;
+    int32_t status;
+
+    memset(&ip, 0, sizeof(ip));
+    if (inner->ethertype == 0) {
+        if (len == 0)
+            return TUNNELCAP_E_TRUNCATED;
+        if (p[0] >> 4 != 4 && p[0] >> 4 != 6)
+            return TUNNELCAP_E_MALFORMED;
+        inner->ethertype = p[0] >> 4 == 4 ? TUNNELCAP_ETHERTYPE_IPV4 : TUNNELCAP_ETHERTYPE_IPV6;
+    }
+    l3 = find_l3(p, len, inner->ethertype);
+    inner->len = len;
+    if (l3 != UINT32_MAX) {
+        status = tunnelcap_i_ip_parse(p + l3, len - l3, &ip);
+        if (l3 == 0) {
+            if (status != TUNNELCAP_OK)
+                return status;
+            if ((ip.family == TUNNELCAP_IPV4) != (inner->ethertype == TUNNELCAP_ETHERTYPE_IPV4))
+                return TUNNELCAP_E_MALFORMED;
+            if (ip.total > len)
+                return TUNNELCAP_E_TRUNCATED;
+            inner->len = ip.total;
+        } else if (status != TUNNELCAP_OK) {
+            l3 = UINT32_MAX; /* what a frame holds is its receiver's affair */
+        }
+    }
+    inner->is_ip = l3 != UINT32_MAX;
+    inner->tos = ip.tos;
+    inner->ttl = ip.ttl;
+    inner->df = ip.df;
+    inner->fragment = ip.fragment;
+    if (!outer->want_flow)
+        return TUNNELCAP_OK;
+    inner->hash = inner->is_ip ? tunnelcap_i_flow_hash(lane->flow_key, p + l3, len - l3, &ip)
+                               : hash_other(lane->flow_key, p, len);
+    return TUNNELCAP_OK;
+}
+
+/* A socket has taken the IP header off: addresses come from the meta. */
+static int32_t open_stripped(uint32_t len, const tunnelcap_meta *meta, tunnelcap_i_opened *o)
+{
+    if (meta->src.family != meta->dst.family ||
+        (meta->src.family != TUNNELCAP_IPV4 && meta->src.family != TUNNELCAP_IPV6))
+        return TUNNELCAP_E_INVALID;
+    o->src = meta->src.bytes;
+    o->dst = meta->dst.bytes;
+    o->pos = 0;
+    o->end = len;
+    o->family = meta->src.family;
+    o->tos_known = (meta->flags & TUNNELCAP_META_TOS_VALID) != 0;
+    o->tos = o->tos_known ? meta->tos : 0;
+    o->fragment = 0;
+    o->non_first = 0;
+    if (meta->at == TUNNELCAP_AT_IP_PAYLOAD) {
+        o->protocol = meta->proto;
+        o->in_udp = 0;
+        return TUNNELCAP_OK;
+    }
+    if (meta->at != TUNNELCAP_AT_UDP_PAYLOAD)
+        return TUNNELCAP_E_INVALID;
+    o->protocol = TUNNELCAP_I_PROTO_UDP;
+    o->in_udp = 1;
+    o->src_port = meta->src_port;
+    o->dst_port = meta->dst_port;
+    return TUNNELCAP_OK;
+}
+
+int32_t tunnelcap_i_open_other(const uint8_t *p, uint32_t len, const tunnelcap_meta *meta,
+                               tunnelcap_i_opened *o)
+{
+    tunnelcap_i_ip ip;
+    int32_t status;
+
+    if (meta != NULL && meta->at != TUNNELCAP_AT_IP)
+        return open_stripped(len, meta, o);
+    status = tunnelcap_i_ip_parse(p, len, &ip);
+    if (status != TUNNELCAP_OK)
+        return status;
+    if (ip.total > len)
+        return TUNNELCAP_E_TRUNCATED;
+    o->src = ip.src;
+    o->dst = ip.src + ip.addr_len;
+    o->pos = ip.payload;
+    o->end = ip.total;
+    o->family = ip.family;
+    o->protocol = ip.protocol;
+    o->tos = ip.tos;
+    o->tos_known = 1;
+    o->fragment = ip.fragment;
+    o->non_first = ip.non_first;
+    o->in_udp = 0;
+    return TUNNELCAP_OK;
+}
+
+int32_t tunnelcap_i_open_udp(const uint8_t *p, tunnelcap_i_opened *o, uint32_t zero6_ok,
+                             uint32_t verify)
+{
+    const uint8_t *udp = p + o->pos;
+    uint32_t len;
+
+    if (o->in_udp)
+        return TUNNELCAP_OK;
+    if (o->end - o->pos < TUNNELCAP_I_UDP_HEADER)
+        return TUNNELCAP_E_TRUNCATED;
+    len = tunnelcap_i_load16(udp + 4);
+    if (len < TUNNELCAP_I_UDP_HEADER)
+        return TUNNELCAP_E_MALFORMED;
+    if (len > o->end - o->pos && !o->fragment)
+        return TUNNELCAP_E_TRUNCATED;
+    if (verify && tunnelcap_i_load16(udp + 6) == 0) {
+        if (o->family == TUNNELCAP_IPV6 && !zero6_ok)
+            return TUNNELCAP_E_NO_CHECKSUM; /* RFC 8200 8.1 */
+    } else if (verify &&
+               tunnelcap_i_fold(tunnelcap_i_sum(udp, len) +
+                                tunnelcap_i_sum_pseudo(o->src, o->dst, o->family,
+                                                       TUNNELCAP_I_PROTO_UDP, len)) != 0xffff) {
+        return TUNNELCAP_E_CHECKSUM;
+    }
+    o->src_port = tunnelcap_i_load16(udp);
+    o->dst_port = tunnelcap_i_load16(udp + 2);
+    if (!o->fragment)
+        o->end = o->pos + len;
+    o->pos += TUNNELCAP_I_UDP_HEADER;
+    o->in_udp = 1;
+    return TUNNELCAP_OK;
+}
+
+/* RFC 6040 section 4.2, figure 4: the ECN field to send on, by outer and inner; 4 is "drop". */
+static const uint8_t ecn_decap[4][4] = {
+    {0, 1, 2, 3}, /* outer Not-ECT */
+    {0, 1, 1, 3}, /* outer ECT(1) */
+    {0, 1, 2, 3}, /* outer ECT(0) */
+    {4, 3, 3, 3}, /* outer CE */
+};
+
+/* Length and TOS of an IP header without a walk through what follows it. */
+static int32_t look_at_header(const uint8_t *ip, uint32_t len, uint32_t *total, uint8_t *tos)
+{
+    if (len < 1)
+        return TUNNELCAP_E_TRUNCATED;
+    if (ip[0] >> 4 == 4) {
+        if (len < TUNNELCAP_I_IPV4_HEADER)
+            return TUNNELCAP_E_TRUNCATED;
+        *total = tunnelcap_i_load16(ip + 2);
+        *tos = ip[1];
+        if (ip[0] < 0x45 || *total < (uint32_t)(ip[0] & 0x0f) * 4)
+            return TUNNELCAP_E_MALFORMED;
+        return TUNNELCAP_OK;
+    }
+    if (ip[0] >> 4 == 6) {
+        if (len < TUNNELCAP_I_IPV6_HEADER)
+            return TUNNELCAP_E_TRUNCATED;
+        *total = TUNNELCAP_I_IPV6_HEADER + (uint32_t)tunnelcap_i_load16(ip + 4);
+        *tos = tunnelcap_i_ipv6_class(ip);
+        return TUNNELCAP_OK;
+    }
+    return TUNNELCAP_E_MALFORMED;
+}
+
+int32_t tunnelcap_i_payload_look(const tunnelcap_i_outer *outer, const tunnelcap_i_opened *o,
+                                 const uint8_t *p, uint32_t len, uint16_t ethertype, uint32_t *l3,
+                                 uint8_t *tos)
+{
+    uint32_t at = find_l3(p, len, ethertype);
+    uint32_t total;
+    uint8_t before;
+    uint8_t ecn;
+    int32_t status;
+
+    *l3 = UINT32_MAX;
+    if (at == UINT32_MAX)
+        return TUNNELCAP_OK;
+    status = look_at_header(p + at, len - at, &total, &before);
+    if (at != 0 && status != TUNNELCAP_OK)
+        return TUNNELCAP_OK; /* what a frame holds is its receiver's affair */
+    if (status != TUNNELCAP_OK)
+        return status;
+    if (at == 0 && (p[0] >> 4 == 4) != (ethertype == TUNNELCAP_ETHERTYPE_IPV4))
+        return TUNNELCAP_E_MALFORMED;
+    if (at == 0 && total > len)
+        return TUNNELCAP_E_TRUNCATED;
+
+    if (!o->tos_known)
+        return TUNNELCAP_OK;
+    ecn = ecn_decap[o->tos & 3][before & 3];
+    if (ecn > 3)
+        return TUNNELCAP_E_ECN;
+    *tos = (uint8_t)(((outer->dscp_uniform ? o->tos : before) & 0xfc) | ecn);
+    if (*tos != before)
+        *l3 = at;
+    return TUNNELCAP_OK;
+}
+
+void tunnelcap_i_payload_set_tos(uint8_t *ip, uint8_t tos)
+{
+    uint16_t before;
+
+    if (ip[0] >> 4 == 6) {
+        tunnelcap_i_ipv6_set_class(ip, tos);
+        return;
+    }
+    before = tunnelcap_i_load16(ip);
+    ip[1] = tos;
+    tunnelcap_i_store16(ip + 10, tunnelcap_i_checksum_update(tunnelcap_i_load16(ip + 10), before,
+                                                             tunnelcap_i_load16(ip)));
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+/* The inside of a table.
+ *
+ * Implementation notes. What lanes read is a view: hashes of tunnels and routes, all indices, no
+ * pointers. There are two views. The writer copies the current one, changes the copy, and
+ * publishes it with one store; the other is free again once no lane is inside a burst that began
+ * before. A tunnel has a place, the same for its whole life, which its counters, sequence numbers
+ * and routes refer to; the place names the slot of the tunnel's present configuration. Places and
+ * slots number twice the capacity, so that all tunnels can be replaced at once while lanes still
+ * use the old ones. */
+#ifndef TUNNELCAP_I_TABLE_H
+#define TUNNELCAP_I_TABLE_H
+
+#include <tunnelcap/table.h>
+
+#include "atomic.h"
+#include "gre.h"
+#include "ipip.h"
+#include "mss.h"
+
+/* How outer packets find a tunnel. Compared and hashed as bytes: no padding, unused parts zero. */
+typedef struct tunnelcap_i_key {
+    uint8_t addr[32]; /* remote, local */
+    uint32_t outer_vrf;
+    uint32_t key;
+    uint16_t udp_port; /* 0: not in UDP */
+    uint8_t kind;
+    uint8_t family;
+    uint8_t keyed;
+    uint8_t zero[3];
+} tunnelcap_i_key;
+
+/* One configuration of a tunnel. */
+typedef struct tunnelcap_i_tunnel {
+    uint64_t id;
+    tunnelcap_i_key key;
+    uint32_t flags;
+    uint32_t vrf;
+    uint32_t mtu;
+    uint32_t place;
+    tunnelcap_i_mss mss;
+    union {
+        tunnelcap_gre gre;
+        tunnelcap_ipip ipip;
+    } as;
+} tunnelcap_i_tunnel;
+
+/* A route; those of one prefix form a list, by priority and then by tunnel id, so that every
+ * server of a fleet has them in the same order. */
+typedef struct tunnelcap_i_route {
+    uint8_t prefix[16];
+    uint64_t tunnel;
+    uint32_t vrf;
+    uint32_t priority;
+    uint32_t place;
+    uint32_t next; /* index + 1 */
+    uint16_t weight;
+    uint8_t len;
+    uint8_t family; /* 0: this entry is free */
+} tunnelcap_i_route;
+
+enum { TUNNELCAP_I_LENGTHS = 129 };
+
+/* Numbers of a view; its arrays follow in memory (see tunnelcap_i_view). Entries of the hashes
+ * are indices + 1; 0 is empty. */
+typedef struct tunnelcap_i_view_head {
+    uint32_t tunnel_count;
+    uint32_t route_count;
+    uint32_t lengths[2][TUNNELCAP_I_LENGTHS]; /* routes by family and prefix length */
+} tunnelcap_i_view_head;
+
+typedef struct tunnelcap_i_view {
+    tunnelcap_i_view_head *head;
+    uint32_t *slot_of;   /* by place: slot + 1, or 0 */
+    uint32_t *by_key;    /* hash: places */
+    uint32_t *by_id;     /* hash: places */
+    uint32_t *by_prefix; /* hash: first route of each prefix */
+    tunnelcap_i_route *routes;
+} tunnelcap_i_view;
+
+/* Reasons of both classes that the data path gives, and E_INVALID. */
+enum { TUNNELCAP_I_REASONS_DROP = 31, TUNNELCAP_I_REASONS_ROOM = 7, TUNNELCAP_I_REASONS = 39 };
+
+typedef struct tunnelcap_i_counters {
+    tunnelcap_i_atomic64 packets, inner_bytes, outer_bytes, replied, refused, clamped;
+    tunnelcap_i_atomic64 reasons[TUNNELCAP_I_REASONS];
+} tunnelcap_i_counters;
+
+/* What a table knows of a lane, on a cache line of its own. */
+typedef struct tunnelcap_i_seat {
+    tunnelcap_i_atomic64 seen; /* generation of the burst under way; 0: none */
+    tunnelcap_lane *lane;
+    uint8_t pad[48];
+} tunnelcap_i_seat;
+
+struct tunnelcap_table {
+    tunnelcap_i_owner owner;
+    tunnelcap_i_flow_key flow_key;   /* chooses among equal routes */
+    tunnelcap_i_flow_key hash_key;   /* spreads the hashes */
+    tunnelcap_i_atomic64 generation; /* of the current view, stored after it */
+    tunnelcap_i_atomic32 current;    /* index of the view that lanes use */
+    uint32_t in_change;
+    uint32_t tunnels; /* capacities */
+    uint32_t routes;
+    uint32_t lanes;
+    uint32_t places;      /* 2 * tunnels; place `places` counts packets without a tunnel */
+    uint32_t tunnel_mask; /* of by_key and by_id */
+    uint32_t route_mask;  /* of by_prefix */
+    size_t view_size;
+    tunnelcap_i_view views[2];
+    tunnelcap_i_seat *seats;
+    tunnelcap_i_tunnel *slots;
+    tunnelcap_i_gre_state *gre_states; /* by place */
+    uint8_t *place_used;               /* writer: by place, 1 old, 2 made in this change */
+    uint8_t *slot_used;                /* writer: by slot, the same */
+    tunnelcap_i_counters *counters;    /* by lane, place and direction */
+};
+
+/* The index of a status among the reasons. */
+static inline uint32_t tunnelcap_i_reason_index(int32_t status)
+{
+    if (status > -200)
+        return (uint32_t)(-101 - status);
+    if (status > -300)
+        return TUNNELCAP_I_REASONS_DROP + (uint32_t)(-201 - status);
+    return TUNNELCAP_I_REASONS - 1;
+}
+
+/* 1 for the statuses that the data path drops a packet with. */
+static inline uint32_t tunnelcap_i_is_reason(int32_t status)
+{
+    return (status < -100 && status > -300) || status == TUNNELCAP_E_INVALID;
+}
+
+static inline tunnelcap_i_counters *tunnelcap_i_counters_at(const tunnelcap_table *table,
+                                                            uint32_t lane, uint32_t place,
+                                                            uint32_t direction)
+{
+    return &table->counters[((size_t)lane * (table->places + 1) + place) * 2 + direction];
+}
+
+static inline const tunnelcap_i_view *tunnelcap_i_current(const tunnelcap_table *table)
+{
+    return &table->views[TUNNELCAP_I_LOAD_SEQ(((tunnelcap_table *)(uintptr_t)table)->current)];
+}
+
+static inline tunnelcap_i_tunnel *
+tunnelcap_i_tunnel_in(const tunnelcap_table *table, const tunnelcap_i_view *view, uint32_t place)
+{
+    return &table->slots[view->slot_of[place] - 1];
+}
+
+static inline const tunnelcap_i_outer *tunnelcap_i_tunnel_outer(const tunnelcap_i_tunnel *tunnel)
+{
+    return tunnel->key.kind == TUNNELCAP_KIND_GRE ? &tunnel->as.gre.outer : &tunnel->as.ipip.outer;
+}
+
+static inline uint32_t tunnelcap_i_key_hash(const tunnelcap_table *table,
+                                            const tunnelcap_i_key *key)
+{
+    const uint8_t *p = (const uint8_t *)key;
+    uint64_t h =
+        tunnelcap_i_hash2(table->hash_key, tunnelcap_i_word64(p), tunnelcap_i_word64(p + 32));
+
+    h ^= tunnelcap_i_word64(p + 40);
+    if (key->family == TUNNELCAP_IPV6)
+        h = tunnelcap_i_hash2(table->hash_key, tunnelcap_i_word64(p + 8) ^ h,
+                              tunnelcap_i_word64(p + 16) ^ tunnelcap_i_word64(p + 24));
+    return (uint32_t)tunnelcap_i_mix(h, table->hash_key.b | 1);
+}
+
+static inline uint32_t tunnelcap_i_id_hash(const tunnelcap_table *table, uint64_t id)
+{
+    return (uint32_t)tunnelcap_i_hash2(table->hash_key, id, 0);
+}
+
+/* The first `len` bits of an address, the rest zero. */
+static inline void tunnelcap_i_prefix_cut(uint8_t out[16], const uint8_t *addr, uint32_t bytes,
+                                          uint32_t len)
+{
+    memset(out, 0, 16);
+    memcpy(out, addr, len / 8);
+    if (len / 8 < bytes)
+        out[len / 8] = (uint8_t)(addr[len / 8] & (0xff00 >> len % 8));
+}
+
+static inline uint32_t tunnelcap_i_prefix_hash(const tunnelcap_table *table, uint32_t vrf,
+                                               uint32_t family, uint32_t len,
+                                               const uint8_t prefix[16])
+{
+    uint64_t h = tunnelcap_i_hash2(table->hash_key, tunnelcap_i_word64(prefix),
+                                   (uint64_t)vrf << 32 | family << 8 | len);
+
+    if (family == TUNNELCAP_IPV6)
+        h = tunnelcap_i_hash2(table->hash_key, h, tunnelcap_i_word64(prefix + 8));
+    return (uint32_t)h;
+}
+
+/* Find a tunnel's place + 1 by its outer key or its id; 0 if there is none. */
+uint32_t tunnelcap_i_find_key(const tunnelcap_table *table, const tunnelcap_i_view *view,
+                              const tunnelcap_i_key *key);
+uint32_t tunnelcap_i_find_id(const tunnelcap_table *table, const tunnelcap_i_view *view,
+                             uint64_t id);
+
+/* Find the list of routes of exactly one prefix: index + 1 of the first, or 0. */
+uint32_t tunnelcap_i_find_prefix(const tunnelcap_table *table, const tunnelcap_i_view *view,
+                                 uint32_t vrf, uint32_t family, uint32_t len,
+                                 const uint8_t prefix[16]);
+
+/* The same for the longest prefix that holds an address. */
+uint32_t tunnelcap_i_find_route(const tunnelcap_table *table, const tunnelcap_i_view *view,
+                                uint32_t vrf, uint32_t family, const uint8_t *addr);
+
+/* Remove all routes to a place from the view under change. */
+void tunnelcap_i_routes_drop(tunnelcap_table *table, const tunnelcap_i_view *view, uint32_t place);
+
+/* The view under change. */
+static inline const tunnelcap_i_view *tunnelcap_i_changing(const tunnelcap_table *table)
+{
+    return &table->views[1 - TUNNELCAP_I_LOAD(((tunnelcap_table *)(uintptr_t)table)->current)];
+}
+
+/* Empty entry `at` of an open-addressed hash and close the gap: entries that were pushed past it
+ * move back. home_of() tells where an entry would stand in an empty hash. */
+typedef uint32_t tunnelcap_i_home(const tunnelcap_table *table, const tunnelcap_i_view *view,
+                                  uint32_t entry);
+void tunnelcap_i_hash_remove(const tunnelcap_table *table, const tunnelcap_i_view *view,
+                             uint32_t *hash, uint32_t mask, uint32_t at, tunnelcap_i_home *home_of);
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+#include "table.h"
+
+int32_t tunnelcap_table_tunnel_at(const tunnelcap_table *table, uint32_t index, uint64_t *id)
+{
+    const tunnelcap_i_view *view;
+
+    if (table == NULL || id == NULL)
+        return TUNNELCAP_E_INVALID;
+    view = tunnelcap_i_current(table);
+    for (uint32_t place = 0; place < table->places; place++) {
+        if (view->slot_of[place] != 0 && index-- == 0) {
+            *id = tunnelcap_i_tunnel_in(table, view, place)->id;
+            return TUNNELCAP_OK;
+        }
+    }
+    return TUNNELCAP_E_NOT_FOUND;
+}
+
+static void fill_info(const tunnelcap_i_tunnel *tunnel, tunnelcap_tunnel_info *info)
+{
+    const tunnelcap_i_outer *outer = tunnelcap_i_tunnel_outer(tunnel);
+    size_t bytes = outer->family == TUNNELCAP_IPV4 ? 4 : 16;
+
+    memset(info, 0, sizeof(*info));
+    info->flags = (tunnel->key.keyed ? TUNNELCAP_PEEK_KEY : 0u) |
+                  (tunnel->key.udp_port != 0 ? TUNNELCAP_PEEK_UDP : 0u);
+    if (tunnel->key.kind == TUNNELCAP_KIND_GRE)
+        info->flags |=
+            (tunnel->as.gre.flags & TUNNELCAP_GRE_CHECKSUM ? TUNNELCAP_PEEK_CHECKSUM : 0u) |
+            (tunnel->as.gre.flags & TUNNELCAP_GRE_SEQUENCE ? TUNNELCAP_PEEK_SEQUENCE : 0u);
+    memcpy(info->remote.bytes, outer->match, bytes);
+    memcpy(info->local.bytes, outer->match + bytes, bytes);
+    info->remote.family = outer->family;
+    info->local.family = outer->family;
+    info->key = tunnel->key.key;
+    info->vrf = tunnel->vrf;
+    info->inner_mtu = tunnel->mtu;
+    info->headroom = outer->header_len;
+    info->udp_port = tunnel->key.udp_port;
+    info->limit4 = tunnel->mss.limit[0];
+    info->limit6 = tunnel->mss.limit[1];
+    info->kind = tunnel->key.kind;
+}
+
+int32_t tunnelcap_table_get_info(const tunnelcap_table *table, uint64_t id,
+                                 tunnelcap_tunnel_info *info, uint32_t size)
+{
+    const tunnelcap_i_view *view;
+    tunnelcap_tunnel_info own;
+    uint32_t entry;
+
+    if (table == NULL || info == NULL)
+        return TUNNELCAP_E_INVALID;
+    if (size < sizeof(own))
+        return TUNNELCAP_E_VERSION;
+    view = tunnelcap_i_current(table);
+    entry = tunnelcap_i_find_id(table, view, id);
+    if (entry == 0)
+        return TUNNELCAP_E_NOT_FOUND;
+    fill_info(tunnelcap_i_tunnel_in(table, view, entry - 1), &own);
+    return tunnelcap_i_struct_init(info, size, &own, sizeof(own), sizeof(own));
+}
+
+/* The place that counts for a tunnel id: the last one for packets without a tunnel. */
+static int32_t find_place(const tunnelcap_table *table, uint64_t id, uint32_t *place)
+{
+    uint32_t entry;
+
+    if (id == 0) {
+        *place = table->places;
+        return TUNNELCAP_OK;
+    }
+    entry = tunnelcap_i_find_id(table, tunnelcap_i_current(table), id);
+    if (entry == 0)
+        return TUNNELCAP_E_NOT_FOUND;
+    *place = entry - 1;
+    return TUNNELCAP_OK;
+}
+
+static void add_counters(tunnelcap_counters *sum, tunnelcap_i_counters *c)
+{
+    sum->packets += TUNNELCAP_I_LOAD(c->packets);
+    sum->inner_bytes += TUNNELCAP_I_LOAD(c->inner_bytes);
+    sum->outer_bytes += TUNNELCAP_I_LOAD(c->outer_bytes);
+    sum->replied += TUNNELCAP_I_LOAD(c->replied);
+    sum->refused += TUNNELCAP_I_LOAD(c->refused);
+    sum->clamped += TUNNELCAP_I_LOAD(c->clamped);
+}
+
+int32_t tunnelcap_table_get_stats(const tunnelcap_table *table, uint64_t id, tunnelcap_stats *stats,
+                                  uint32_t size)
+{
+    tunnelcap_stats own;
+    uint32_t place;
+    int32_t status;
+
+    if (table == NULL || stats == NULL)
+        return TUNNELCAP_E_INVALID;
+    if (size < sizeof(own))
+        return TUNNELCAP_E_VERSION;
+    status = find_place(table, id, &place);
+    if (status != TUNNELCAP_OK)
+        return status;
+    memset(&own, 0, sizeof(own));
+    for (uint32_t lane = 0; lane < table->lanes; lane++) {
+        add_counters(&own.encap, tunnelcap_i_counters_at(table, lane, place, TUNNELCAP_ENCAP));
+        add_counters(&own.decap, tunnelcap_i_counters_at(table, lane, place, TUNNELCAP_DECAP));
+    }
+    return tunnelcap_i_struct_init(stats, size, &own, sizeof(own), sizeof(own));
+}
+
+int32_t tunnelcap_table_reasons(const tunnelcap_table *table, uint64_t id, uint32_t direction,
+                                tunnelcap_reason *reasons, uint32_t cap, uint32_t *count)
+{
+    tunnelcap_reason reason = {0, 0, 0};
+    uint32_t found = 0;
+    uint32_t place;
+    int32_t status;
+
+    if (table == NULL || count == NULL || (reasons == NULL && cap > 0) ||
+        direction > TUNNELCAP_DECAP)
+        return TUNNELCAP_E_INVALID;
+    status = find_place(table, id, &place);
+    if (status != TUNNELCAP_OK)
+        return status;
+    for (uint32_t i = 0; tunnelcap_status_at(i, &reason.status) == TUNNELCAP_OK; i++) {
+        if (!tunnelcap_i_is_reason(reason.status))
+            continue;
+        reason.count = 0;
+        for (uint32_t lane = 0; lane < table->lanes; lane++)
+            reason.count +=
+                TUNNELCAP_I_LOAD(tunnelcap_i_counters_at(table, lane, place, direction)
+                                     ->reasons[tunnelcap_i_reason_index(reason.status)]);
+        if (reason.count == 0)
+            continue;
+        if (found < cap)
+            reasons[found] = reason;
+        found++;
+    }
+    *count = found;
+    return TUNNELCAP_OK;
+}

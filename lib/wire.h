@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+/* Byte-wise big-endian loads and stores: no alignment demand, no endianness switch. Compilers
+ * turn each into one instruction where the machine has it. */
+#ifndef TUNNELCAP_I_WIRE_H
+#define TUNNELCAP_I_WIRE_H
+
+#include <stdint.h>
+#include <string.h>
+
+static inline uint16_t tunnelcap_i_load16(const uint8_t *p)
+{
+    return (uint16_t)((unsigned)p[0] << 8 | p[1]);
+}
+
+static inline uint32_t tunnelcap_i_load32(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static inline uint64_t tunnelcap_i_load64(const uint8_t *p)
+{
+    return (uint64_t)tunnelcap_i_load32(p) << 32 | tunnelcap_i_load32(p + 4);
+}
+
+static inline void tunnelcap_i_store16(uint8_t *p, uint32_t v)
+{
+    p[0] = (uint8_t)(v >> 8);
+    p[1] = (uint8_t)v;
+}
+
+static inline void tunnelcap_i_store32(uint8_t *p, uint32_t v)
+{
+    tunnelcap_i_store16(p, v >> 16);
+    tunnelcap_i_store16(p + 2, v);
+}
+
+/* Eight bytes in the machine's own order, for comparing and hashing, never for values. */
+static inline uint64_t tunnelcap_i_word64(const uint8_t *p)
+{
+    uint64_t v;
+
+    memcpy(&v, p, sizeof(v));
+    return v;
+}
+
+static inline uint32_t tunnelcap_i_word32(const uint8_t *p)
+{
+    uint32_t v;
+
+    memcpy(&v, p, sizeof(v));
+    return v;
+}
+
+#endif
