@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEFAULT_TUN "tunnelcap0"
-
 static void read_side(const reader_value *value, void *target)
 {
     config *conf = target;
@@ -115,7 +113,7 @@ static config *make_room(const json_t *root)
 
     if (conf == NULL)
         return NULL;
-    strcpy(conf->tun, DEFAULT_TUN);
+    strcpy(conf->tun, CONFIG_DEFAULT_TUN);
     conf->tunnels = calloc(tunnels + 1, sizeof *conf->tunnels);
     conf->routes = calloc(routes + 1, sizeof *conf->routes);
     conf->clamp_egress = calloc(devices + 1, sizeof *conf->clamp_egress);

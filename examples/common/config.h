@@ -21,6 +21,9 @@ enum {
     CONFIG_MIN_MTU = 576
 };
 
+/* Name of the TUN device unless the file gives another. */
+#define CONFIG_DEFAULT_TUN "tunnelcap0"
+
 enum config_side { CONFIG_SIDE_NONE, CONFIG_SIDE_EDGE, CONFIG_SIDE_CUSTOMER };
 
 /* The addresses inside a tunnel, of one family; family 0 if the tunnel has none. */
@@ -57,7 +60,7 @@ typedef char config_device[CONFIG_NAME_SIZE];
 
 typedef struct config {
     enum config_side side;
-    config_device tun;                 /* "tunnelcap0" unless given */
+    config_device tun;
     char control[CONFIG_CONTROL_SIZE]; /* empty unless given */
     config_tunnel *tunnels;            /* at least one */
     size_t tunnel_count;

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+/*
+ * The gateway: inner packets from the TUN device go through the library and out as outer
+ * packets, and the other way round, in one thread.
+ */
+#ifndef TUNNELCAP_GATEWAY_GATEWAY_H
+#define TUNNELCAP_GATEWAY_GATEWAY_H
+
+#include "batch.h"
+#include "config.h"
+#include "control.h"
+#include "egress.h"
+#include "listener.h"
+#include "sender.h"
+#include "tun.h"
+
+struct event;
+struct event_base;
+
+struct gateway;
+
+/* What is needed when packets have come to a listener. */
+typedef struct gateway_arrival {
+    struct gateway *gateway;
+    const listener *from;
+} gateway_arrival;
+
+typedef struct gateway {
+    const config *conf;
+    struct event_base *base;
+    struct event **events; /* all that are on the base */
+    size_t event_count;
+    tunnelcap_table *table;
+    tunnelcap_lane *lane;
+    batch batch;
+    tun tun;
+    listeners listeners;
+    gateway_arrival *arrivals; /* one for each listener */
+    sender sender;
+    egress egress;
+    control control;
+    int64_t started_ms;
+    int64_t *last_in_ms;    /* for each tunnel: when a packet came out of it, 0 for never */
+    uint64_t undeliverable; /* packets out of tunnels that are not IP */
+    bool broken;            /* the TUN device was taken away */
+} gateway;
+
+/* Run until SIGINT or SIGTERM. `control` is the path of the control socket. Returns the
+ * program's exit status. */
+int gateway_run(const config *conf, const char *control_path);
+
+#endif

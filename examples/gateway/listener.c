@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+#include "listener.h"
+
+#include "address.h"
+#include "endpoint.h"
+
+#include <errno.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    QUEUE_BYTES = 8 << 20,
+    DAD_TRIES = 30, /* duplicate address detection takes a second or two */
+    DAD_PAUSE_NS = 100000000
+};
+
+static int open_socket(const listener *l)
+{
+    int family = l->local.family == TUNNELCAP_IPV6 ? AF_INET6 : AF_INET;
+    int type = l->protocol == IPPROTO_UDP ? SOCK_DGRAM : SOCK_RAW;
+    int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, l->protocol);
+    int bytes = QUEUE_BYTES;
+    int on = 1;
+
+    if (fd < 0)
+        return -1;
+    /* Beyond the system's limit if we may, else up to it. */
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) != 0)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+    if (family == AF_INET6) {
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+        setsockopt(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, &on, sizeof on);
+        setsockopt(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, &on, sizeof on);
+    } else if (type == SOCK_DGRAM) {
+        setsockopt(fd, IPPROTO_IP, IP_RECVTOS, &on, sizeof on);
+        setsockopt(fd, IPPROTO_IP, IP_RECVTTL, &on, sizeof on);
+    }
+    return fd;
+}
+
+/* An IPv6 address that was added a moment ago cannot be bound to before duplicate address
+ * detection is through: wait for that as long as it may take. */
+static int bind_socket(const listener *l)
+{
+    const struct timespec pause = {.tv_nsec = DAD_PAUSE_NS};
+    endpoint local;
+    socklen_t size = endpoint_set(&local, &l->local, l->port);
+
+    for (int tries = 0;; tries++) {
+        if (bind(l->fd, &local.any, size) == 0)
+            return 0;
+        if (errno != EADDRNOTAVAIL || l->local.family != TUNNELCAP_IPV6 || tries == DAD_TRIES)
+            return -1;
+        nanosleep(&pause, NULL);
+    }
+}
+
+static bool open_listener(listener *l, const config_tunnel *tunnel)
+{
+    char text[ADDRESS_TEXT_SIZE];
+
+    l->fd = open_socket(l);
+    if (l->fd < 0) {
+        const char *advice = errno == EPERM || errno == EACCES
+                                 ? ": CAP_NET_RAW is needed (root, or unshare -Urn)"
+                                 : "";
+        log_line("%s: cannot open a socket for IP protocol %u: %s%s", tunnel->path, l->protocol,
+                 strerror(errno), advice);
+        return false;
+    }
+    if (bind_socket(l) == 0)
+        return true;
+    address_text(&l->local, text);
+    if (errno == EADDRNOTAVAIL)
+        log_line("%s: its local endpoint %s is not an address of this host", tunnel->path, text);
+    else if (errno == EADDRINUSE)
+        log_line("%s: another program uses UDP port %u of %s", tunnel->path, l->port, text);
+    else
+        log_line("%s: cannot bind to %s: %s", tunnel->path, text, strerror(errno));
+    return false;
+}
+
+static bool is_open(const listeners *all, const listener *wanted)
+{
+    for (size_t i = 0; i < all->count; i++)
+        if (all->list[i].protocol == wanted->protocol && all->list[i].port == wanted->port &&
+            address_equal(&all->list[i].local, &wanted->local))
+            return true;
+    return false;
+}
+
+static bool want(listeners *all, const config_tunnel *tunnel, uint8_t protocol, uint16_t port)
+{
+    listener wanted = {
+        .fd = -1, .protocol = protocol, .port = port, .local = config_outer(tunnel)->local};
+
+    if (protocol == IPPROTO_UDP)
+        wanted.at = TUNNELCAP_AT_UDP_PAYLOAD;
+    else if (wanted.local.family == TUNNELCAP_IPV6)
+        wanted.at = TUNNELCAP_AT_IP_PAYLOAD;
+    else
+        wanted.at = TUNNELCAP_AT_IP;
+    if (is_open(all, &wanted))
+        return true;
+    all->list[all->count] = wanted;
+    return open_listener(&all->list[all->count++], tunnel);
+}
+
+static bool open_for(listeners *all, const config_tunnel *tunnel)
+{
+    if (tunnel->kind == TUNNELCAP_KIND_IPIP)
+        return want(all, tunnel, IPPROTO_IPIP, 0) && want(all, tunnel, IPPROTO_IPV6, 0);
+    if ((tunnel->encap.gre.flags & TUNNELCAP_GRE_UDP) != 0)
+        return want(all, tunnel, IPPROTO_UDP, tunnel->encap.gre.udp_port);
+    return want(all, tunnel, IPPROTO_GRE, 0);
+}
+
+bool listeners_open(listeners *all, const config *conf)
+{
+    *all = (listeners){.errors.what = "receiving outer packets"};
+    all->list = calloc(conf->tunnel_count * LISTENERS_PER_TUNNEL, sizeof *all->list);
+    if (all->list == NULL) {
+        log_line("%s", strerror(ENOMEM));
+        return false;
+    }
+    for (size_t i = 0; i < conf->tunnel_count; i++)
+        if (!open_for(all, &conf->tunnels[i]))
+            return false;
+    return true;
+}
+
+void listeners_close(listeners *all)
+{
+    for (size_t i = 0; i < all->count; i++)
+        if (all->list[i].fd >= 0)
+            close(all->list[i].fd);
+    free(all->list);
+    *all = (listeners){.list = NULL};
+}
+
+/* Room for the two control messages asked for above. */
+typedef union ancillary {
+    struct cmsghdr header; /* for its alignment */
+    char bytes[2 * CMSG_SPACE(sizeof(int))];
+} ancillary;
+
+static void take_ancillary(struct msghdr *message, tunnelcap_meta *meta)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = CMSG_NXTHDR(message, c)) {
+        bool ipv6 = c->cmsg_level == IPPROTO_IPV6;
+        int value = 0;
+
+        if (c->cmsg_len >= CMSG_LEN(sizeof value))
+            memcpy(&value, CMSG_DATA(c), sizeof value);
+        else
+            value = *CMSG_DATA(c); /* IP_TOS is one byte */
+        if (c->cmsg_type == (ipv6 ? IPV6_TCLASS : IP_TOS)) {
+            meta->tos = (uint8_t)value;
+            meta->flags |= TUNNELCAP_META_TOS_VALID;
+        } else if (c->cmsg_type == (ipv6 ? IPV6_HOPLIMIT : IP_TTL)) {
+            meta->ttl = (uint8_t)value;
+        }
+    }
+}
+
+static void fill_meta(const listener *from, struct msghdr *message, const endpoint *source,
+                      tunnelcap_meta *meta)
+{
+    memset(meta, 0, sizeof *meta);
+    meta->at = from->at;
+    if (from->at == TUNNELCAP_AT_IP)
+        return;
+    meta->proto = from->protocol;
+    meta->dst = from->local;
+    meta->dst_port = from->port;
+    endpoint_get(source, &meta->src, &meta->src_port);
+    if (from->protocol == IPPROTO_UDP)
+        meta->flags = TUNNELCAP_META_CSUM_VALID;
+    else
+        meta->src_port = 0; /* raw sockets leave no promise about it */
+    take_ancillary(message, meta);
+}
+
+void listener_read(listeners *all, const listener *from, batch *b)
+{
+    struct mmsghdr messages[BATCH_SIZE];
+    struct iovec places[BATCH_SIZE];
+    endpoint sources[BATCH_SIZE];
+    ancillary extras[BATCH_SIZE];
+
+    for (uint32_t i = 0; i < BATCH_SIZE; i++) {
+        places[i] = (struct iovec){.iov_base = batch_place(b, i), .iov_len = BATCH_ROOM};
+        messages[i].msg_hdr = (struct msghdr){.msg_name = &sources[i],
+                                              .msg_namelen = sizeof sources[i],
+                                              .msg_iov = &places[i],
+                                              .msg_iovlen = 1,
+                                              .msg_control = &extras[i],
+                                              .msg_controllen = sizeof extras[i]};
+    }
+    b->count = 0;
+    int got = recvmmsg(from->fd, messages, BATCH_SIZE, 0, NULL);
+    if (got < 0) {
+        if (errno != EAGAIN && errno != EINTR)
+            log_count(&all->errors, errno);
+        return;
+    }
+    for (b->count = 0; b->count < (uint32_t)got; b->count++) {
+        batch_put(b, b->count, messages[b->count].msg_len);
+        fill_meta(from, &messages[b->count].msg_hdr, &sources[b->count], &b->meta[b->count]);
+    }
+}
+
+uint64_t listeners_overflows(const listeners *all)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < all->count; i++) {
+        uint32_t facts[SK_MEMINFO_VARS] = {0};
+        socklen_t size = sizeof facts;
+        if (getsockopt(all->list[i].fd, SOL_SOCKET, SO_MEMINFO, facts, &size) == 0)
+            sum += facts[SK_MEMINFO_DROPS];
+    }
+    return sum;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+/*
+ * Sockets that outer packets arrive at: one for each local address and protocol in use.
+ */
+#ifndef TUNNELCAP_GATEWAY_LISTENER_H
+#define TUNNELCAP_GATEWAY_LISTENER_H
+
+#include "batch.h"
+#include "config.h"
+#include "log.h"
+
+enum { LISTENERS_PER_TUNNEL = 2 }; /* at most: IP in IP needs protocols 4 and 41 */
+
+typedef struct listener {
+    int fd;
+    uint8_t at;       /* TUNNELCAP_AT_: what the socket strips */
+    uint8_t protocol; /* of IP */
+    uint16_t port;    /* where the protocol is UDP, else 0 */
+    tunnelcap_addr local;
+} listener;
+
+typedef struct listeners {
+    listener *list;
+    size_t count;
+    log_tally errors;
+} listeners;
+
+/* Open what the tunnels need. False after a line that says what is wrong; the caller closes
+ * them then too. */
+bool listeners_open(listeners *all, const config *conf);
+void listeners_close(listeners *all);
+
+/* Read packets until there are no more or the batch is full. */
+void listener_read(listeners *all, const listener *from, batch *b);
+
+/* How many packets the kernel has dropped for want of room in the sockets. */
+uint64_t listeners_overflows(const listeners *all);
+
+#endif

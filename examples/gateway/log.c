@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+#include "log.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { LINE_INTERVAL_MS = 10000 };
+
+void log_line(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    fputs("tunnelcap-gateway: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+}
+
+int64_t log_now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void log_count(log_tally *tally, int error)
+{
+    size_t slots = sizeof tally->by_error / sizeof tally->by_error[0];
+    size_t i = 0;
+
+    while (i < slots - 1 && tally->by_error[i].error != error && tally->by_error[i].count != 0)
+        i++;
+    tally->by_error[i].error = error;
+    tally->by_error[i].count++;
+    tally->total++;
+
+    int64_t now = log_now_ms();
+    if (now < tally->next_line_ms)
+        return;
+    tally->next_line_ms = now + LINE_INTERVAL_MS;
+    log_line("%s: %s (%" PRIu64 " errors so far)", tally->what, strerror(error), tally->total);
+}
+
+json_t *log_tally_json(const log_tally *tally)
+{
+    json_t *object = json_object();
+
+    for (size_t i = 0; i < sizeof tally->by_error / sizeof tally->by_error[0]; i++) {
+        if (tally->by_error[i].count == 0)
+            break;
+        const char *name = strerrorname_np(tally->by_error[i].error);
+        json_object_set_new(object, name == NULL ? "UNKNOWN" : name,
+                            json_integer((json_int_t)tally->by_error[i].count));
+    }
+    return object;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+/*
+ * Lines for the operator, on standard error, and counters for what happens too often for lines.
+ */
+#ifndef TUNNELCAP_GATEWAY_LOG_H
+#define TUNNELCAP_GATEWAY_LOG_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+/* Errors of one kind of operation, by errno. Counting them writes a line now and then. */
+typedef struct log_tally {
+    const char *what; /* "send": what failed */
+    uint64_t total;
+    struct {
+        int error;
+        uint64_t count;
+    } by_error[16]; /* the last one takes all that find no place of their own */
+    int64_t next_line_ms;
+} log_tally;
+
+/* Write one line. */
+void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Count an error; at most one line in ten seconds tells of it. */
+void log_count(log_tally *tally, int error);
+
+/* {"ENETUNREACH": 3} */
+json_t *log_tally_json(const log_tally *tally);
+
+/* Milliseconds on a clock that never goes back. */
+int64_t log_now_ms(void);
+
+#endif

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+/* tunnelcap-gateway: GRE, GRE in UDP and IP in IP between a TUN device and the network. */
+#include "gateway.h"
+#include "report.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EXIT_USAGE = 2, OPTION_JSON = 'j', OPTION_CONTROL = 'c' };
+
+static const char usage_text[] =
+    "usage: tunnelcap-gateway run [--control PATH] CONFIG\n"
+    "       tunnelcap-gateway check CONFIG\n"
+    "       tunnelcap-gateway stats [--json] [--control PATH | CONFIG]\n"
+    "       tunnelcap-gateway --help | --version\n"
+    "\n"
+    "run     carry packets between a TUN device and the tunnels of a configuration\n"
+    "check   tell whether a configuration is right\n"
+    "stats   show what a running gateway has counted\n";
+
+/* What the command line says. */
+typedef struct arguments {
+    const char *file;
+    const char *control;
+    bool json;
+} arguments;
+
+static int usage(void)
+{
+    fputs(usage_text, stderr);
+    return EXIT_USAGE;
+}
+
+/* The control socket: of the command line, of the configuration, or the usual one. */
+static bool find_control(const arguments *args, const config *conf, bool make,
+                         char path[CONFIG_CONTROL_SIZE])
+{
+    const char *given = args->control;
+
+    if (given == NULL && conf != NULL && conf->control[0] != '\0')
+        given = conf->control;
+    if (given == NULL)
+        return control_default_path(conf == NULL ? CONFIG_DEFAULT_TUN : conf->tun, make, path);
+    if (strlen(given) >= CONFIG_CONTROL_SIZE) {
+        log_line("%s: longer than the path of a socket may be", given);
+        return false;
+    }
+    strcpy(path, given);
+    return true;
+}
+
+static int run(const arguments *args)
+{
+    char path[CONFIG_CONTROL_SIZE];
+    config *conf = NULL;
+    int status = EXIT_FAILURE;
+
+    if (args->file == NULL || args->json)
+        return usage();
+    conf = config_load(args->file, stderr);
+    if (conf != NULL && find_control(args, conf, true, path))
+        status = gateway_run(conf, path);
+    config_free(conf);
+    return status;
+}
+
+static int check(const arguments *args)
+{
+    config *conf = NULL;
+
+    if (args->file == NULL || args->json || args->control != NULL)
+        return usage();
+    conf = config_load(args->file, stderr);
+    if (conf == NULL)
+        return EXIT_FAILURE;
+    size_t routes = 0;
+    for (size_t i = 0; i < conf->route_count; i++)
+        routes += !conf->routes[i].connected;
+    printf("%s: right: %zu tunnels, %zu routes\n", args->file, conf->tunnel_count, routes);
+    config_free(conf);
+    return EXIT_SUCCESS;
+}
+
+static int stats(const arguments *args)
+{
+    char path[CONFIG_CONTROL_SIZE];
+    config *conf = NULL;
+    json_t *answer = NULL;
+
+    if (args->file != NULL && args->control != NULL)
+        return usage();
+    if (args->file != NULL && (conf = config_load(args->file, stderr)) == NULL)
+        return EXIT_FAILURE;
+    if (find_control(args, conf, false, path))
+        answer = control_ask(path);
+    config_free(conf);
+    if (answer == NULL)
+        return EXIT_FAILURE;
+    if (args->json) {
+        json_dumpf(answer, stdout, JSON_INDENT(2));
+        putchar('\n');
+    } else {
+        report_print(answer);
+    }
+    json_decref(answer);
+    return EXIT_SUCCESS;
+}
+
+/* Options may stand before or behind the file. */
+static bool parse(int argc, char *argv[], arguments *args)
+{
+    static const struct option options[] = {{"json", no_argument, NULL, OPTION_JSON},
+                                            {"control", required_argument, NULL, OPTION_CONTROL},
+                                            {NULL, 0, NULL, 0}};
+    int option = 0;
+
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == OPTION_JSON)
+            args->json = true;
+        else if (option == OPTION_CONTROL)
+            args->control = optarg;
+        else
+            return false;
+    }
+    if (optind < argc)
+        args->file = argv[optind++];
+    return optind == argc;
+}
+
+int main(int argc, char *argv[])
+{
+    static const struct {
+        const char *name;
+        int (*run)(const arguments *args);
+    } commands[] = {{"run", run}, {"check", check}, {"stats", stats}};
+    arguments args = {.file = NULL};
+
+    if (argc < 2)
+        return usage();
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        fputs(usage_text, stdout);
+        return EXIT_SUCCESS;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("tunnelcap-gateway %s\n", tunnelcap_version_text());
+        return EXIT_SUCCESS;
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return parse(argc - 1, argv + 1, &args) ? commands[i].run(&args) : usage();
+    return usage();
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+#include "report.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { NUMBER_SIZE = 32 };
+
+static uint64_t number(const json_t *object, const char *key)
+{
+    return (uint64_t)json_integer_value(json_object_get(object, key));
+}
+
+static const char *string(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text == NULL ? "?" : text;
+}
+
+/* 1234567 as "1,234,567". */
+static const char *grouped(uint64_t value, char text[NUMBER_SIZE])
+{
+    char digits[NUMBER_SIZE];
+    int len = snprintf(digits, sizeof digits, "%" PRIu64, value);
+    char *end = text;
+
+    for (int i = 0; i < len; i++) {
+        if (i > 0 && (len - i) % 3 == 0)
+            *end++ = ',';
+        *end++ = digits[i];
+    }
+    *end = '\0';
+    return text;
+}
+
+/* 1234567 as "1.2 MB". */
+static const char *rounded(uint64_t bytes, char text[NUMBER_SIZE])
+{
+    static const char units[] = "kMGTPE";
+    const char *unit = units;
+
+    if (bytes < 1000) {
+        snprintf(text, NUMBER_SIZE, "%" PRIu64 " B", bytes);
+        return text;
+    }
+    for (; bytes >= 1000000; bytes /= 1000)
+        unit++;
+    snprintf(text, NUMBER_SIZE, "%" PRIu64 ".%" PRIu64 " %cB", bytes / 1000, bytes / 100 % 10,
+             *unit);
+    return text;
+}
+
+static void print_uptime(uint64_t seconds)
+{
+    if (seconds >= 86400)
+        printf("%" PRIu64 " d ", seconds / 86400);
+    if (seconds >= 3600)
+        printf("%" PRIu64 " h ", seconds / 3600 % 24);
+    if (seconds >= 60)
+        printf("%" PRIu64 " min ", seconds / 60 % 60);
+    printf("%" PRIu64 " s\n", seconds % 60);
+}
+
+/* ENETUNREACH 3, EMSGSIZE 1 */
+static void print_members(const json_t *object)
+{
+    char text[NUMBER_SIZE];
+    const char *key = NULL;
+    const char *comma = "";
+    json_t *value = NULL;
+
+    json_object_foreach((json_t *)(uintptr_t)object, key, value)
+    {
+        printf("%s%s %s", comma, key, grouped((uint64_t)json_integer_value(value), text));
+        comma = ", ";
+    }
+    putchar('\n');
+}
+
+static void print_direction(const char *name, const char *word, const json_t *counters)
+{
+    char packets[NUMBER_SIZE];
+    char inner[NUMBER_SIZE];
+    char outer[NUMBER_SIZE];
+    char clamped[NUMBER_SIZE];
+    char replied[NUMBER_SIZE];
+    char refused[NUMBER_SIZE];
+
+    printf("%-15s  %-3s  %15s  %9s  %9s  %9s  %9s  %9s  ", name, word,
+           grouped(number(counters, "packets"), packets),
+           rounded(number(counters, "inner_bytes"), inner),
+           rounded(number(counters, "outer_bytes"), outer),
+           grouped(number(counters, "clamped"), clamped),
+           grouped(number(counters, "replied"), replied),
+           grouped(number(counters, "refused"), refused));
+    print_members(json_object_get(counters, "reasons"));
+}
+
+static void print_traffic(const char *name, const json_t *tunnel)
+{
+    print_direction(name, "in", json_object_get(tunnel, "decap"));
+    print_direction("", "out", json_object_get(tunnel, "encap"));
+}
+
+static int widest(const json_t *tunnels, const char *key)
+{
+    size_t width = strlen(key);
+    size_t index = 0;
+    json_t *tunnel = NULL;
+
+    json_array_foreach(tunnels, index, tunnel)
+    {
+        size_t len = strlen(string(tunnel, key));
+        width = len > width ? len : width;
+    }
+    return (int)width;
+}
+
+static void print_tunnels(const json_t *tunnels)
+{
+    int local = widest(tunnels, "local");
+    int remote = widest(tunnels, "remote");
+    size_t index = 0;
+    json_t *tunnel = NULL;
+
+    printf("\n%-15s  %-7s  %-6s  %-*s  %-*s  %5s  %5s  %5s\n", "TUNNEL", "KIND", "STATE", local,
+           "LOCAL", remote, "REMOTE", "MTU", "MSS4", "MSS6");
+    json_array_foreach(tunnels, index, tunnel)
+    {
+        printf("%-15s  %-7s  %-6s  %-*s  %-*s  %5" PRIu64 "  %5" PRIu64 "  %5" PRIu64 "\n",
+               string(tunnel, "name"), string(tunnel, "kind"), string(tunnel, "state"), local,
+               string(tunnel, "local"), remote, string(tunnel, "remote"), number(tunnel, "mtu"),
+               number(tunnel, "mss4"), number(tunnel, "mss6"));
+    }
+    printf("\n%-15s  %-3s  %15s  %9s  %9s  %9s  %9s  %9s  %s\n", "TUNNEL", "WAY", "PACKETS",
+           "INNER", "OUTER", "CLAMPED", "REPLIED", "DROPPED", "WHY");
+    json_array_foreach(tunnels, index, tunnel)
+    {
+        print_traffic(string(tunnel, "name"), tunnel);
+    }
+}
+
+static void print_egress(const json_t *egress)
+{
+    const json_t *devices = json_object_get(egress, "devices");
+    char text[NUMBER_SIZE];
+    size_t index = 0;
+    json_t *device = NULL;
+
+    if (json_array_size(devices) == 0)
+        return;
+    printf("\nClamped on egress to %" PRIu64 " (IPv4) and %" PRIu64 " (IPv6) on",
+           number(egress, "mss4"), number(egress, "mss6"));
+    json_array_foreach(devices, index, device)
+    {
+        printf("%s %s", index == 0 ? "" : ",", json_string_value(device));
+    }
+    printf(": %s", grouped(number(egress, "clamped"), text));
+    printf(" of %s SYNs\n", grouped(number(egress, "seen"), text));
+}
+
+/* One line if there is anything to say. */
+static void print_errors(const char *what, const json_t *errors)
+{
+    if (json_object_size(errors) == 0)
+        return;
+    printf("%s: ", what);
+    print_members(errors);
+}
+
+static void print_count(const char *what, uint64_t count)
+{
+    char text[NUMBER_SIZE];
+
+    if (count > 0)
+        printf("%s: %s\n", what, grouped(count, text));
+}
+
+void report_print(const json_t *stats)
+{
+    const json_t *tun = json_object_get(stats, "tun");
+    const json_t *outer = json_object_get(stats, "outer");
+    const json_t *egress = json_object_get(stats, "clamp_egress");
+
+    printf("tunnelcap-gateway %s, %s side, TUN device %s with MTU %" PRIu64 ", up ",
+           string(stats, "version"), string(stats, "side"), string(tun, "name"),
+           number(tun, "mtu"));
+    print_uptime(number(stats, "uptime_ms") / 1000);
+    print_tunnels(json_object_get(stats, "tunnels"));
+    print_traffic("(no tunnel)", json_object_get(stats, "no_tunnel"));
+    print_egress(egress);
+    putchar('\n');
+    print_count("Multicast that no tunnel takes", number(tun, "multicast"));
+    print_count("Out of tunnels, but not IP", number(tun, "undeliverable"));
+    print_count("Lost before we could read them", number(outer, "overflows"));
+    print_errors("TUN read errors", json_object_get(tun, "read_errors"));
+    print_errors("TUN write errors", json_object_get(tun, "write_errors"));
+    print_errors("Receive errors", json_object_get(outer, "receive_errors"));
+    print_errors("Send errors", json_object_get(outer, "send_errors"));
+    print_errors("Egress errors", json_object_get(egress, "errors"));
+}

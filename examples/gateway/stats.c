@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+#include "stats.h"
+
+#include "address.h"
+
+enum { ACTIVE_MS = 30000, MOST_REASONS = 64 };
+
+static void set_count(json_t *object, const char *key, uint64_t count)
+{
+    json_object_set_new(object, key, json_integer((json_int_t)count));
+}
+
+static json_t *reasons(const gateway *g, uint64_t id, uint32_t direction)
+{
+    tunnelcap_reason list[MOST_REASONS];
+    json_t *object = json_object();
+    uint32_t count = 0;
+
+    tunnelcap_table_reasons(g->table, id, direction, list, MOST_REASONS, &count);
+    for (uint32_t i = 0; i < count && i < MOST_REASONS; i++)
+        set_count(object, tunnelcap_status_name(list[i].status), list[i].count);
+    return object;
+}
+
+static json_t *counters(const gateway *g, uint64_t id, uint32_t direction,
+                        const tunnelcap_counters *c)
+{
+    json_t *object = json_object();
+
+    set_count(object, "packets", c->packets);
+    set_count(object, "inner_bytes", c->inner_bytes);
+    set_count(object, "outer_bytes", c->outer_bytes);
+    set_count(object, "clamped", c->clamped);
+    set_count(object, "replied", c->replied);
+    set_count(object, "refused", c->refused);
+    json_object_set_new(object, "reasons", reasons(g, id, direction));
+    return object;
+}
+
+/* Add the counters of a tunnel, or of packets without one (id 0). */
+static void add_counters(json_t *object, const gateway *g, uint64_t id)
+{
+    tunnelcap_stats stats = {0};
+
+    tunnelcap_table_get_stats(g->table, id, &stats, sizeof stats);
+    json_object_set_new(object, "encap", counters(g, id, TUNNELCAP_ENCAP, &stats.encap));
+    json_object_set_new(object, "decap", counters(g, id, TUNNELCAP_DECAP, &stats.decap));
+}
+
+/* There are no health checks here: a tunnel is active while packets come out of it. */
+static const char *state(const gateway *g, uint64_t id)
+{
+    int64_t last = g->last_in_ms[id - 1];
+
+    if (last == 0)
+        return "unused";
+    return log_now_ms() - last < ACTIVE_MS ? "active" : "quiet";
+}
+
+static const char *kind(const config_tunnel *tunnel)
+{
+    if (tunnel->kind == TUNNELCAP_KIND_IPIP)
+        return "ipip";
+    return (tunnel->encap.gre.flags & TUNNELCAP_GRE_UDP) != 0 ? "gre-udp" : "gre";
+}
+
+static json_t *tunnel_json(const gateway *g, const config_tunnel *tunnel)
+{
+    tunnelcap_tunnel_info info = {0};
+    char text[ADDRESS_TEXT_SIZE];
+    json_t *object = json_object();
+
+    tunnelcap_table_get_info(g->table, tunnel->id, &info, sizeof info);
+    json_object_set_new(object, "name", json_string(tunnel->name));
+    json_object_set_new(object, "kind", json_string(kind(tunnel)));
+    json_object_set_new(object, "state", json_string(state(g, tunnel->id)));
+    json_object_set_new(object, "local", json_string(address_text(&info.local, text)));
+    json_object_set_new(object, "remote", json_string(address_text(&info.remote, text)));
+    set_count(object, "mtu", info.inner_mtu);
+    set_count(object, "mss4", info.limit4);
+    set_count(object, "mss6", info.limit6);
+    add_counters(object, g, tunnel->id);
+    return object;
+}
+
+static json_t *tun_json(const gateway *g)
+{
+    json_t *object = json_object();
+
+    json_object_set_new(object, "name", json_string(g->tun.name));
+    set_count(object, "mtu", g->tun.mtu);
+    set_count(object, "multicast", g->tun.multicast);
+    set_count(object, "undeliverable", g->undeliverable);
+    json_object_set_new(object, "read_errors", log_tally_json(&g->tun.read_errors));
+    json_object_set_new(object, "write_errors", log_tally_json(&g->tun.write_errors));
+    return object;
+}
+
+static json_t *outer_json(const gateway *g)
+{
+    json_t *object = json_object();
+
+    set_count(object, "overflows", listeners_overflows(&g->listeners));
+    json_object_set_new(object, "receive_errors", log_tally_json(&g->listeners.errors));
+    json_object_set_new(object, "send_errors", log_tally_json(&g->sender.errors));
+    return object;
+}
+
+static json_t *egress_json(const gateway *g)
+{
+    json_t *object = json_object();
+    json_t *devices = json_array();
+
+    for (size_t i = 0; i < g->conf->clamp_egress_count; i++)
+        json_array_append_new(devices, json_string(g->conf->clamp_egress[i]));
+    json_object_set_new(object, "devices", devices);
+    set_count(object, "mss4", g->egress.limits.limit4);
+    set_count(object, "mss6", g->egress.limits.limit6);
+    set_count(object, "seen", g->egress.seen);
+    set_count(object, "clamped", g->egress.clamped);
+    json_object_set_new(object, "errors", log_tally_json(&g->egress.errors));
+    return object;
+}
+
+json_t *stats_json(const gateway *g)
+{
+    json_t *root = json_object();
+    json_t *no_tunnel = json_object();
+    json_t *tunnels = json_array();
+
+    json_object_set_new(root, "version", json_string(tunnelcap_version_text()));
+    json_object_set_new(root, "side",
+                        json_string(g->conf->side == CONFIG_SIDE_EDGE ? "edge" : "customer"));
+    set_count(root, "uptime_ms", (uint64_t)(log_now_ms() - g->started_ms));
+    json_object_set_new(root, "tun", tun_json(g));
+    json_object_set_new(root, "outer", outer_json(g));
+    json_object_set_new(root, "clamp_egress", egress_json(g));
+    add_counters(no_tunnel, g, 0);
+    json_object_set_new(root, "no_tunnel", no_tunnel);
+    for (size_t i = 0; i < g->conf->tunnel_count; i++)
+        json_array_append_new(tunnels, tunnel_json(g, &g->conf->tunnels[i]));
+    json_object_set_new(root, "tunnels", tunnels);
+    return root;
+}

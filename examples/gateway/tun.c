@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+#include "tun.h"
+
+#include "address.h"
+#include "netlink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libmnl/libmnl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+static const char node[] = "/dev/net/tun";
+
+/* Say why the device could not be made, and what can be done about it. */
+static void explain(const char *what, int error)
+{
+    const char *advice = "";
+
+    if (error == EACCES)
+        advice = ": user namespaces need mode 0666 of it, which only the host's root can give";
+    else if (error == ENOENT || error == ENODEV || error == ENXIO)
+        advice = ": this host has no TUN driver (modprobe tun)";
+    else if (error == EPERM)
+        advice = ": CAP_NET_ADMIN is needed (root, or unshare -Urn)";
+    else if (error == EBUSY)
+        advice = ": there is a device of this name already";
+    log_line("%s: %s%s", what, strerror(error), advice);
+}
+
+static bool make_device(tun *t)
+{
+    /* EXCL: a device that was there before would not vanish with us. */
+    struct ifreq request = {.ifr_flags = (short)(IFF_TUN | IFF_NO_PI | IFF_TUN_EXCL)};
+
+    t->fd = open(node, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    if (t->fd < 0) {
+        explain(node, errno);
+        return false;
+    }
+    strncpy(request.ifr_name, t->name, IFNAMSIZ - 1);
+    if (ioctl(t->fd, TUNSETIFF, &request) != 0) {
+        explain(t->name, errno);
+        return false;
+    }
+    t->device = if_nametoindex(t->name);
+    return t->device != 0;
+}
+
+/* Read or write a number in /proc/sys/net; false if that cannot be done. */
+static bool sysctl(const char *family, const char *key, const char *device, const char *mode,
+                   int *value)
+{
+    char path[128];
+    bool done = false;
+
+    snprintf(path, sizeof path, "/proc/sys/net/%s/conf/%s/%s", family, device, key);
+    FILE *file = fopen(path, mode);
+    if (file == NULL)
+        return false;
+    if (mode[0] == 'r')
+        done = fscanf(file, "%d", value) == 1;
+    else
+        done = fprintf(file, "%d", *value) > 0;
+    return fclose(file) == 0 && done;
+}
+
+static void set(const tun *t, const char *family, const char *key, int value)
+{
+    if (!sysctl(family, key, t->name, "w", &value))
+        log_line("cannot set net.%s.conf.%s.%s to %d: %s", family, t->name, key, value,
+                 strerror(errno));
+}
+
+static void warn_without_forwarding(const char *family)
+{
+    int on = 1;
+
+    if (sysctl(family, "forwarding", "all", "r", &on) && on == 0)
+        log_line("note: net.%s.conf.all.forwarding is 0: only packets from and to this host "
+                 "itself pass",
+                 family);
+}
+
+/* Packets out of the tunnels come from addresses whose way back lies elsewhere. The kernel
+ * takes the larger of the values of "all" and of the device: where "all" is strict (1), only
+ * "loose" (2) undoes it. */
+static void allow_any_source(const tun *t)
+{
+    int all = 0;
+
+    sysctl("ipv4", "rp_filter", "all", "r", &all);
+    set(t, "ipv4", "rp_filter", all == 1 ? 2 : 0);
+}
+
+static bool carries(const config *conf, uint8_t family)
+{
+    for (size_t i = 0; i < conf->route_count; i++)
+        if (conf->routes[i].route.prefix.family == family)
+            return true;
+    return false;
+}
+
+/* No addresses but those configured: no packets of the kernel's own in the tunnels. A kernel
+ * without IPv6 has neither setting, and nothing to be said about that. */
+static void prepare_ipv6(const tun *t, const config *conf)
+{
+    int none = 1;
+
+    if (!sysctl("ipv6", "addr_gen_mode", t->name, "w", &none))
+        return;
+    if (carries(conf, TUNNELCAP_IPV6)) {
+        set(t, "ipv6", "disable_ipv6", 0);
+        warn_without_forwarding("ipv6");
+    }
+}
+
+static bool add_address(const tun *t, struct mnl_socket *nl, const config_tunnel *tunnel,
+                        const config_interface *inner)
+{
+    char text[ADDRESS_TEXT_SIZE];
+
+    if (inner->local.family == 0)
+        return true;
+    int error = netlink_add_address(nl, t->device, &inner->local, inner->prefix_len);
+    if (error != 0)
+        log_line("%s: cannot add address %s to %s: %s", tunnel->path,
+                 address_text(&inner->local, text), t->name, strerror(error));
+    return error == 0;
+}
+
+/* Several tunnels may share a prefix; the kernel has one route for all. */
+static bool is_first_of_prefix(const config *conf, const config_route *route)
+{
+    for (const config_route *other = conf->routes; other < route; other++)
+        if (other->route.prefix_len == route->route.prefix_len &&
+            address_equal(&other->route.prefix, &route->route.prefix))
+            return false;
+    return true;
+}
+
+static bool add_route(const tun *t, struct mnl_socket *nl, const config_route *route)
+{
+    char text[ADDRESS_TEXT_SIZE];
+    int error = netlink_add_route(nl, t->device, &route->route.prefix, route->route.prefix_len);
+
+    if (error != 0)
+        log_line("%s: cannot add the route to %s/%u through %s: %s", route->path,
+                 address_text(&route->route.prefix, text), route->route.prefix_len, t->name,
+                 strerror(error));
+    return error == 0;
+}
+
+/* A far endpoint that is reached through the device itself would make outer packets inner ones,
+ * for ever. One that is not reached at all may still be later. */
+static bool check_endpoint(const tun *t, struct mnl_socket *nl, const config_tunnel *tunnel)
+{
+    const tunnelcap_addr *remote = &config_outer(tunnel)->remote;
+    char text[ADDRESS_TEXT_SIZE];
+    unsigned device = 0;
+
+    if (netlink_find_route(nl, remote, &device) != 0 || device != t->device)
+        return true;
+    log_line("%s: the way to its far endpoint %s leads into the tunnels themselves: give the "
+             "host a more specific route to it",
+             tunnel->path, address_text(remote, text));
+    return false;
+}
+
+static bool set_up(tun *t, struct mnl_socket *nl, const config *conf)
+{
+    int error = netlink_up(nl, t->device, t->mtu);
+
+    if (error != 0) {
+        log_line("cannot set %s up with MTU %u: %s", t->name, t->mtu, strerror(error));
+        return false;
+    }
+    for (size_t i = 0; i < conf->tunnel_count; i++)
+        if (!add_address(t, nl, &conf->tunnels[i], &conf->tunnels[i].inner4) ||
+            !add_address(t, nl, &conf->tunnels[i], &conf->tunnels[i].inner6))
+            return false;
+    for (size_t i = 0; i < conf->route_count; i++) {
+        const config_route *route = &conf->routes[i];
+        if (!route->connected && is_first_of_prefix(conf, route) && !add_route(t, nl, route))
+            return false;
+    }
+    for (size_t i = 0; i < conf->tunnel_count; i++)
+        if (!check_endpoint(t, nl, &conf->tunnels[i]))
+            return false;
+    return true;
+}
+
+bool tun_open(tun *t, const config *conf, uint32_t mtu)
+{
+    struct mnl_socket *nl = NULL;
+
+    *t = (tun){.fd = -1,
+               .name = conf->tun,
+               .mtu = mtu,
+               .read_errors.what = "reading from the TUN device",
+               .write_errors.what = "writing to the TUN device"};
+    if (!make_device(t))
+        return false;
+    allow_any_source(t);
+    warn_without_forwarding("ipv4");
+    prepare_ipv6(t, conf);
+
+    int error = netlink_open(&nl);
+    if (error != 0) {
+        log_line("netlink: %s", strerror(error));
+        return false;
+    }
+    bool done = set_up(t, nl, conf);
+    netlink_close(nl);
+    return done;
+}
+
+void tun_close(tun *t)
+{
+    if (t->fd >= 0)
+        close(t->fd);
+    t->fd = -1;
+}
+
+/* Multicast (ff00::/8 and 224.0.0.0/4) is the kernel's own talk about group membership. */
+static bool is_multicast(const uint8_t *packet, size_t len)
+{
+    if (len >= 40 && packet[0] >> 4 == TUNNELCAP_IPV6)
+        return packet[24] == 0xff;
+    return len >= 20 && packet[0] >> 4 == TUNNELCAP_IPV4 && packet[16] >> 4 == 0xe;
+}
+
+bool tun_read(tun *t, batch *b)
+{
+    b->count = 0;
+    for (unsigned reads = 0; reads < BATCH_SIZE; reads++) {
+        uint8_t *place = batch_place(b, b->count);
+        ssize_t got = read(t->fd, place, BATCH_ROOM);
+
+        if (got < 0 && (errno == EAGAIN || errno == EINTR))
+            break;
+        if (got <= 0) {
+            int error = got == 0 ? EBADFD : errno;
+            log_count(&t->read_errors, error);
+            return error != EBADFD; /* what reading says once the device has been deleted */
+        }
+        if (is_multicast(place, (size_t)got))
+            t->multicast++;
+        else
+            batch_put(b, b->count++, (size_t)got);
+    }
+    return true;
+}
+
+void tun_write(tun *t, const tunnelcap_pkt *pkt)
+{
+    if (write(t->fd, pkt->buf + pkt->off, pkt->len) < 0)
+        log_count(&t->write_errors, errno);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+/*
+ * The TUN device: where inner packets come from and go to.
+ */
+#ifndef TUNNELCAP_GATEWAY_TUN_H
+#define TUNNELCAP_GATEWAY_TUN_H
+
+#include "batch.h"
+#include "config.h"
+#include "log.h"
+
+typedef struct tun {
+    int fd; /* -1 while closed */
+    const char *name;
+    unsigned device; /* its interface index */
+    uint32_t mtu;
+    uint64_t multicast; /* packets read that no tunnel here takes */
+    log_tally read_errors;
+    log_tally write_errors;
+} tun;
+
+/* Make the device with its MTU, addresses and routes. False after a line that says what is
+ * wrong; the caller closes the device then too. */
+bool tun_open(tun *t, const config *conf, uint32_t mtu);
+
+/* Everything that tun_open() made goes with the device. */
+void tun_close(tun *t);
+
+/* Read packets until there are no more or the batch is full. False if the device is gone. */
+bool tun_read(tun *t, batch *b);
+
+void tun_write(tun *t, const tunnelcap_pkt *pkt);
+
+#endif
