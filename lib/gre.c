@@ -353,6 +353,9 @@ static uint32_t is_keepalive(const tunnelcap_i_opened *o, const uint8_t *p, uint
     if (len < TUNNELCAP_I_IPV4_HEADER + TUNNELCAP_I_GRE_BARE || p[0] != 0x45 ||
         p[9] != TUNNELCAP_I_PROTO_GRE || o->family != TUNNELCAP_IPV4 || o->in_udp)
         return 0;
+    len = tunnelcap_i_load16(p + 2); /* without padding; known to be there */
+    if (tunnelcap_i_load16(p + 6) & 0x3fff)
+        return 0; /* a fragment */
     if (memcmp(p + 12, o->dst, 4) != 0 || memcmp(p + 16, o->src, 4) != 0)
         return 0;
     if (tunnelcap_i_gre_read(p + TUNNELCAP_I_IPV4_HEADER, len - TUNNELCAP_I_IPV4_HEADER, &g) !=

@@ -247,11 +247,12 @@ static inline uint32_t tunnelcap_i_outer_match(const tunnelcap_i_outer *outer,
 static inline uint32_t tunnelcap_i_header_sum_ok(const uint8_t *p, const tunnelcap_i_opened *o,
                                                  const tunnelcap_meta *meta)
 {
-    uint32_t header = (uint32_t)(p[0] & 0x0f) * 4;
+    uint32_t header;
 
     if (o->family != TUNNELCAP_IPV4 ||
         (meta != NULL && (meta->at != 0 || (meta->flags & TUNNELCAP_META_CSUM_VALID))))
         return 1;
+    header = (uint32_t)(p[0] & 0x0f) * 4;
     if (header == TUNNELCAP_I_IPV4_HEADER)
         return tunnelcap_i_sum20(p) == 0xffff;
     return tunnelcap_i_sum(p, header) == 0xffff;
