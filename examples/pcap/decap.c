@@ -120,7 +120,7 @@ static void collect(struct job *job, struct burst *burst)
         if (!frame->link.version)
             continue;
         status = job_peek(frame, &peek);
-        if (!is_wanted(job, peek.kind) && (status >= 0 || peek.kind != TUNNELCAP_KIND_NONE))
+        if (!is_wanted(job, peek.kind))
             continue;
         if (status >= 0)
             status = admit(job, &peek);

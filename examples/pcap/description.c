@@ -31,11 +31,11 @@ static const struct {
     {"seq", SEQUENCE, false, true}, {"udp", UDP, false, true},
 };
 
-static tunnelcap_outer *outer_of(config_tunnel *tunnel)
-{
-    return tunnel->kind == TUNNELCAP_KIND_GRE ? &tunnel->encap.gre.outer
-                                              : &tunnel->encap.ipip.outer;
-}
+/* A tunnel on its way from text; `outer` points into it, wherever its kind has that. */
+struct draft {
+    config_tunnel *tunnel;
+    tunnelcap_outer *outer;
+};
 
 static bool bad_value(const struct word *word, const char *expected)
 {
@@ -49,59 +49,62 @@ static bool apply_address(const struct word *word, tunnelcap_addr *address)
 }
 
 /* A word that sets a number; where it goes depends on the meaning. */
-static bool apply_number(const struct word *word, enum meaning meaning, config_tunnel *tunnel)
+static bool apply_number(const struct word *word, enum meaning meaning, struct draft *draft)
 {
+    tunnelcap_gre_config *gre = &draft->tunnel->encap.gre;
     uint32_t number;
 
     switch (meaning) {
     case TTL:
         if (!args_number(word->value, 0, 255, &number))
             return bad_value(word, "a number from 0 (copy the inner one) to 255");
-        outer_of(tunnel)->ttl = (uint8_t)number;
+        draft->outer->ttl = (uint8_t)number;
         return true;
     case MTU:
         if (!args_number(word->value, 68, 65535, &number))
             return bad_value(word, "a number from 68 to 65535");
-        tunnel->policy.mtu = number;
+        draft->tunnel->policy.mtu = number;
         return true;
     default:
         if (!args_number(word->value, 0, UINT32_MAX, &number))
             return bad_value(word, "a number from 0 to 4294967295");
-        tunnel->encap.gre.flags |= TUNNELCAP_GRE_KEY_IN | TUNNELCAP_GRE_KEY_OUT;
-        tunnel->encap.gre.key_in = number;
-        tunnel->encap.gre.key_out = number;
+        gre->flags |= TUNNELCAP_GRE_KEY_IN | TUNNELCAP_GRE_KEY_OUT;
+        gre->key_in = number;
+        gre->key_out = number;
         return true;
     }
 }
 
-static bool apply(const struct word *word, enum meaning meaning, config_tunnel *tunnel)
+static bool apply(const struct word *word, enum meaning meaning, struct draft *draft)
 {
+    tunnelcap_gre_config *gre = &draft->tunnel->encap.gre;
+
     switch (meaning) {
     case LOCAL:
-        return apply_address(word, &outer_of(tunnel)->local);
+        return apply_address(word, &draft->outer->local);
     case REMOTE:
-        return apply_address(word, &outer_of(tunnel)->remote);
+        return apply_address(word, &draft->outer->remote);
     case CHECKSUM:
-        tunnel->encap.gre.flags |= TUNNELCAP_GRE_CHECKSUM;
+        gre->flags |= TUNNELCAP_GRE_CHECKSUM;
         return true;
     case SEQUENCE:
-        tunnel->encap.gre.flags |= TUNNELCAP_GRE_SEQUENCE;
+        gre->flags |= TUNNELCAP_GRE_SEQUENCE;
         return true;
     case UDP:
-        tunnel->encap.gre.flags |= TUNNELCAP_GRE_UDP;
+        gre->flags |= TUNNELCAP_GRE_UDP;
         return true;
     default:
-        return apply_number(word, meaning, tunnel);
+        return apply_number(word, meaning, draft);
     }
 }
 
-static bool take_word(const struct word *word, config_tunnel *tunnel)
+static bool take_word(const struct word *word, struct draft *draft)
 {
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         if (strcmp(words[i].name, word->name))
             continue;
-        if (words[i].gre_only && tunnel->kind != TUNNELCAP_KIND_GRE) {
-            warnx("--tunnel: %s: not for %s", word->name, tunnel_kind_name(tunnel->kind));
+        if (words[i].gre_only && draft->tunnel->kind != TUNNELCAP_KIND_GRE) {
+            warnx("--tunnel: %s: not for %s", word->name, tunnel_kind_name(draft->tunnel->kind));
             return false;
         }
         if (words[i].valued != (word->value != NULL)) {
@@ -109,20 +112,24 @@ static bool take_word(const struct word *word, config_tunnel *tunnel)
                   words[i].valued ? "a value is missing" : "takes no value");
             return false;
         }
-        return apply(word, words[i].meaning, tunnel);
+        return apply(word, words[i].meaning, draft);
     }
     warnx("--tunnel: %s: unknown", word->name);
     return false;
 }
 
-static bool begin_tunnel(const char *kind, config_tunnel *tunnel)
+static bool begin_draft(struct draft *draft, const char *kind)
 {
+    config_tunnel *tunnel = draft->tunnel;
+
     *tunnel = (config_tunnel){.kind = tunnel_kind_parse(kind)};
     tunnelcap_tunnel_init(&tunnel->policy, sizeof tunnel->policy);
     if (tunnel->kind == TUNNELCAP_KIND_GRE) {
         tunnelcap_gre_config_init(&tunnel->encap.gre, sizeof tunnel->encap.gre);
+        draft->outer = &tunnel->encap.gre.outer;
     } else if (tunnel->kind == TUNNELCAP_KIND_IPIP) {
         tunnelcap_ipip_config_init(&tunnel->encap.ipip, sizeof tunnel->encap.ipip);
+        draft->outer = &tunnel->encap.ipip.outer;
     } else {
         warnx("--tunnel: \"%s\": not gre or ipip", kind);
         return false;
@@ -132,20 +139,21 @@ static bool begin_tunnel(const char *kind, config_tunnel *tunnel)
 
 static bool take_words(char *text, config_tunnel *tunnel)
 {
+    struct draft draft = {.tunnel = tunnel};
     char *rest = text;
     const char *kind = strsep(&rest, ",");
 
-    if (!begin_tunnel(kind, tunnel))
+    if (!begin_draft(&draft, kind))
         return false;
     while (rest) {
         char *value = strsep(&rest, ",");
         struct word word = {.name = strsep(&value, "="), .value = value};
 
-        if (!take_word(&word, tunnel))
+        if (!take_word(&word, &draft))
             return false;
     }
-    if (!outer_of(tunnel)->local.family || !outer_of(tunnel)->remote.family) {
-        warnx("--tunnel: %s= is missing", outer_of(tunnel)->local.family ? "remote" : "local");
+    if (!draft.outer->local.family || !draft.outer->remote.family) {
+        warnx("--tunnel: %s= is missing", draft.outer->local.family ? "remote" : "local");
         return false;
     }
     return true;
