@@ -1,0 +1,559 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026, The tunnelcap authors
+"""Two gateways carry real packets between network namespaces of this script's own.
+
+    usage: check_gateway.py PROGRAM        (the path of tunnelcap-gateway)
+
+The namespaces, all named tcg-..., and the addresses in them:
+
+    net   client and Internet   10.2.0.1 (to edge), 10.3.0.1 (to cust)
+    edge  gateway               192.0.2.1, 2001:db8:2::2
+    cust  gateway               198.51.100.1, 2001:db8:3::2
+    orig  server behind cust    203.0.113.80 ... : one address for each tunnel
+
+What the client sends to 203.0.113.0/24 goes to the edge and through the tunnels; what the server
+answers goes straight back (direct server return).
+"""
+import ctypes
+import json
+import os
+import select
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+PREFIX = f"tcg-{os.getpid()}-"
+NODES = ("net", "edge", "cust", "orig")
+EDGE4, CUST4 = "192.0.2.1", "198.51.100.1"
+EDGE6, CUST6 = "2001:db8:2::2", "2001:db8:3::2"
+SOL_TCP_MAXSEG = 2
+SIZE = 300_000
+
+# One tunnel of each sort, all between the same two hosts.
+TUNNELS = [
+    ("gre_tunnels", "gre4", 4, {}),
+    ("gre_tunnels", "gre4full", 4, {"key": 7, "checksum": True, "sequence": True,
+                                    "in_order": True}),
+    ("gre_tunnels", "gre4keys", 4, {"key_in": 8, "key_out": 9}),
+    ("gre_tunnels", "gre4udp", 4, {"udp_port": 4754}),
+    ("gre_tunnels", "gre6", 6, {}),
+    ("gre_tunnels", "gre6full", 6, {"key": 4294967295, "checksum": True, "sequence": True,
+                                    "encap_limit": 4}),
+    ("gre_tunnels", "gre6udp", 6, {"udp_port": 4755}),
+    ("ipip_tunnels", "ipip4", 4, {}),
+    ("ipip_tunnels", "ipip6", 6, {"encap_limit": 4}),
+]
+# 1500 - 40 (IPv6) - 8 (encapsulation limit) - 16 (GRE with everything)
+SMALLEST_MTU = 1436
+
+
+class Results:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+
+    def check(self, name, truth, why=""):
+        if truth:
+            self.passed += 1
+        else:
+            self.failed += 1
+            print(f"FAIL {name}: {why}")
+
+    def skip(self, name, why):
+        self.skipped += 1
+        print(f"SKIP {name}: {why}")
+
+    def close(self):
+        print(f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped")
+        return 1 if self.failed else 0
+
+
+def run(*command, check=True, node=None, **options):
+    if node:
+        command = ("ip", "netns", "exec", PREFIX + node, *command)
+    return subprocess.run(command, check=check, text=True, capture_output=True, timeout=20,
+                          **options)
+
+
+class At:
+    """Within it, sockets are made in a node's network namespace (of this thread only)."""
+
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def __init__(self, node):
+        self.node = node
+
+    def __enter__(self):
+        self.home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        there = os.open(f"/run/netns/{PREFIX}{self.node}", os.O_RDONLY)
+        self.switch(there)
+        os.close(there)
+
+    def __exit__(self, *_):
+        self.switch(self.home)
+        os.close(self.home)
+
+    def switch(self, fd):
+        if self.libc.setns(fd, 0x40000000) != 0:
+            raise OSError(ctypes.get_errno(), "setns")
+
+
+def cable(node1, dev1, node2, dev2, *pairs):
+    run("ip", "link", "add", dev1, "netns", PREFIX + node1, "type", "veth", "peer", "name", dev2,
+        "netns", PREFIX + node2)
+    for node, dev in ((node1, dev1), (node2, dev2)):
+        run("ip", "link", "set", dev, "up", node=node)
+    for one, two in pairs:
+        flags = ["nodad"] if ":" in one else []
+        run("ip", "addr", "add", one, "dev", dev1, *flags, node=node1)
+        run("ip", "addr", "add", two, "dev", dev2, *flags, node=node2)
+
+
+def make_network():
+    for node in NODES:
+        run("ip", "netns", "add", PREFIX + node)
+        run("ip", "link", "set", "lo", "up", node=node)
+        run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1",
+            "net.ipv6.conf.all.keep_addr_on_down=1", "net.ipv4.conf.all.rp_filter=0",
+            "net.ipv4.conf.default.rp_filter=0", node=node)
+    # The edge is strict about sources, as many hosts are: the gateway has to cope.
+    run("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=1", node="edge")
+    cable("net", "edge0", "edge", "eth0", ("10.2.0.1/24", "10.2.0.2/24"),
+          ("2001:db8:2::1/64", EDGE6 + "/64"))
+    cable("net", "cust0", "cust", "eth0", ("10.3.0.1/24", "10.3.0.2/24"),
+          ("2001:db8:3::1/64", CUST6 + "/64"))
+    cable("cust", "lan0", "orig", "eth0", ("203.0.113.1/24", "203.0.113.80/24"))
+    for i in range(1, len(TUNNELS)):
+        run("ip", "addr", "add", f"203.0.113.{80 + i}/24", "dev", "eth0", node="orig")
+    run("ip", "route", "add", "default", "via", "203.0.113.1", node="orig")
+    for node, gateway, address in (("edge", "10.2.0.1", EDGE4), ("cust", "10.3.0.1", CUST4)):
+        run("ip", "addr", "add", address + "/32", "dev", "lo", node=node)
+    add_routes("edge", "cust")
+    run("ip", "route", "add", EDGE4, "via", "10.2.0.2", node="net")
+    run("ip", "route", "add", "203.0.113.0/24", "via", "10.2.0.2", node="net")
+    run("ip", "route", "add", CUST4, "via", "10.3.0.2", node="net")
+
+
+def add_routes(*nodes):
+    for node in nodes:
+        gate = {"edge": 2, "cust": 3}[node]
+        run("ip", "route", "replace", "default", "via", f"10.{gate}.0.1", node=node)
+        run("ip", "route", "replace", "default", "via", f"2001:db8:{gate}::1", node=node)
+
+
+def remove_network():
+    for node in NODES:
+        run("ip", "netns", "del", PREFIX + node, check=False)
+
+
+def inner4(i, host):
+    return f"10.99.0.{2 * i + host}"
+
+
+def inner6(i, host):
+    return f"fd99::{2 * i + host:x}"
+
+
+def make_config(side, **more):
+    config = {"side": side, "tun": "tcg0", "gre_tunnels": [], "ipip_tunnels": [], "routes": []}
+    for i, (kind, name, family, options) in enumerate(TUNNELS):
+        options = dict(options)
+        if side == "customer" and "key_in" in options:
+            options["key_in"], options["key_out"] = options["key_out"], options["key_in"]
+        config[kind].append({
+            "name": name,
+            "cloudflare_gre_endpoint": EDGE4 if family == 4 else EDGE6,
+            "customer_gre_endpoint": CUST4 if family == 4 else CUST6,
+            "interface_address": inner4(i, 0) + "/31",
+            "interface_address6": inner6(i, 0) + "/127",
+            **options})
+        if side == "edge":
+            config["routes"].append({"prefix": f"203.0.113.{80 + i}/32", "nexthop": inner4(i, 1)})
+    return {**config, **more}
+
+
+class Gateway:
+    """A running gateway; the constructor returns once it is ready or has ended."""
+
+    def __init__(self, program, directory, node, config, prefix=()):
+        self.program, self.node = program, node
+        self.control = config["control"] = os.path.join(directory, node + ".sock")
+        self.file = os.path.join(directory, node + ".json")
+        with open(self.file, "w", encoding="ascii") as file:
+            json.dump(config, file)
+        command = ["ip", "netns", "exec", PREFIX + node] if node in NODES else []
+        self.log = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen([*command, *prefix, program, "run", self.file], text=True,
+                                        stdout=subprocess.PIPE, stderr=self.log)
+        ready, _, _ = select.select([self.process.stdout], [], [], 10)
+        self.line = self.process.stdout.readline() if ready else ""
+
+    def messages(self):
+        self.log.seek(0)
+        return self.log.read()
+
+    def stats(self):
+        return json.loads(run(self.program, "stats", "--json", "--control", self.control).stdout)
+
+    def tunnel(self, name):
+        return next(t for t in self.stats()["tunnels"] if t["name"] == name)
+
+    def wait(self):
+        try:
+            return self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            return "still running after 5 s"
+        finally:
+            self.process.stdout.close()
+
+    def stop(self):
+        self.process.terminate()
+        return self.wait()
+
+
+def ping(node, address, count=2):
+    return run("ping", "-n", "-c", str(count), "-i", "0.2", "-W", "2", address, node=node,
+               check=False).returncode == 0
+
+
+def eventually(truth, seconds=5):
+    end = time.monotonic() + seconds
+    while not truth():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def serve(listener):
+    """Take SIZE bytes from each connection, then give as many back."""
+    while True:
+        try:
+            peer, _ = listener.accept()
+        except OSError:
+            return
+        with peer:
+            peer.settimeout(10)
+            data = b""
+            while len(data) < SIZE:
+                more = peer.recv(65536)
+                if not more:
+                    break
+                data += more
+            peer.sendall(data[::-1])
+
+
+def carry(address, data):
+    """Send data to the server by way of a tunnel; returns what came back and the MSS in use."""
+    with At("net"):
+        s = socket.create_connection((address, 8000), timeout=10)
+    with s:
+        mss = s.getsockopt(socket.IPPROTO_TCP, SOL_TCP_MAXSEG)
+        s.sendall(data)
+        s.shutdown(socket.SHUT_WR)
+        back = b""
+        while more := s.recv(65536):
+            back += more
+        return back, mss
+
+
+def check_pings(t, edge, cust):
+    jobs = []
+    for i, (_, name, _, _) in enumerate(TUNNELS):
+        for node, address in (("edge", inner4(i, 1)), ("edge", inner6(i, 1)),
+                              ("cust", inner4(i, 0)), ("cust", inner6(i, 0))):
+            result = []
+            thread = threading.Thread(target=lambda n=node, a=address, r=result:
+                                      r.append(ping(n, a)))
+            thread.start()
+            jobs.append((f"ping {name} {address} from {node}", thread, result))
+    for name, thread, result in jobs:
+        thread.join()
+        t.check(name, result == [True], "no answer")
+    for i, (_, name, _, _) in enumerate(TUNNELS):
+        out, into = edge.tunnel(name)["encap"], cust.tunnel(name)["decap"]
+        t.check(f"counters of {name} agree",
+                out["packets"] == into["packets"] >= 8 and
+                out["inner_bytes"] == into["inner_bytes"] < out["outer_bytes"], (out, into))
+        t.check(f"{name} refuses nothing", not out["reasons"] and not into["reasons"],
+                (out, into))
+
+
+def check_tcp(t, edge, cust):
+    data = os.urandom(SIZE)
+    for i, (_, name, _, _) in enumerate(TUNNELS):
+        before = edge.tunnel(name)["encap"]
+        try:
+            back, mss = carry(f"203.0.113.{80 + i}", data)
+        except OSError as error:
+            t.check(f"TCP through {name}", False, error)
+            continue
+        after = edge.tunnel(name)["encap"]
+        t.check(f"TCP through {name}", back == data[::-1], f"{len(back)} bytes came back")
+        t.check(f"{name} carried the bytes", after["inner_bytes"] - before["inner_bytes"] > SIZE,
+                after)
+        t.check(f"{name} clamped the SYN", after["clamped"] == before["clamped"] + 1, after)
+        t.check(f"the SYN-ACK was clamped on egress ({name})", mss <= SMALLEST_MTU - 40 - 12, mss)
+    egress = cust.stats()["clamp_egress"]
+    t.check("every SYN-ACK passed the queue and was clamped",
+            egress["seen"] == egress["clamped"] == len(TUNNELS), egress)
+    t.check("the egress limit is that of the smallest tunnel",
+            egress["mss4"] == SMALLEST_MTU - 40, egress)
+
+
+def ipv4(source, target, protocol, payload):
+    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(payload), 1, 0, 255, protocol, 0,
+                         socket.inet_aton(source), socket.inet_aton(target))
+    total = sum(struct.unpack("!10H", header))
+    total = (total & 0xffff) + (total >> 16)
+    total = (total & 0xffff) + (total >> 16)
+    return header[:10] + struct.pack("!H", total ^ 0xffff) + header[12:] + payload
+
+
+def send_gre(payload):
+    """From the customer's host, past its gateway."""
+    with At("cust"):
+        s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    with s:
+        s.sendto(ipv4(CUST4, EDGE4, 47, payload), (EDGE4, 0))
+
+
+def check_strangers(t, edge, cust):
+    refused = edge.stats()["no_tunnel"]["decap"]["refused"]
+    send_gre(struct.pack("!HHI", 0x2000, 0x0800, 12345) + b"x" * 40)
+    t.check("a packet with an unknown key is counted under no tunnel",
+            eventually(lambda: edge.stats()["no_tunnel"]["decap"]["reasons"]
+                       .get("E_NO_TUNNEL", 0) == refused + 1),
+            edge.stats()["no_tunnel"])
+    send_gre(struct.pack("!HH", 0x0000, 0x0800) + b"\x45\0\0\x64" + b"x" * 16)
+    t.check("a truncated inner packet is counted at its tunnel",
+            eventually(lambda: edge.tunnel("gre4")["decap"]["reasons"]
+                       .get("E_TRUNCATED", 0) == 1), edge.tunnel("gre4"))
+    send_gre(struct.pack("!HH", 0x0000, 0x6558) + b"x" * 60)
+    t.check("an Ethernet frame is counted as undeliverable",
+            eventually(lambda: edge.stats()["tun"]["undeliverable"] == 1), edge.stats()["tun"])
+    send_gre(b"\x00")
+    t.check("a packet too short for GRE is counted",
+            eventually(lambda: edge.stats()["no_tunnel"]["decap"]["reasons"]
+                       .get("E_TRUNCATED", 0) == 1), edge.stats()["no_tunnel"])
+
+    keepalive = ipv4(EDGE4, CUST4, 47, struct.pack("!HH", 0, 0))
+    with At("cust"):
+        s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 47)
+    with s:
+        s.settimeout(5)
+        send_gre(struct.pack("!HH", 0, 0x0800) + keepalive)
+        answer = b""
+        try:
+            while answer[20:] != struct.pack("!HH", 0, 0):
+                answer = s.recv(2048)
+        except TimeoutError:
+            pass
+    t.check("a GRE keepalive comes back",
+            answer[12:20] == socket.inet_aton(EDGE4) + socket.inet_aton(CUST4), answer)
+    t.check("the keepalive is counted as replied", edge.tunnel("gre4")["decap"]["replied"] == 1,
+            edge.tunnel("gre4"))
+
+
+def check_stats(t, edge):
+    stats = edge.stats()
+    t.check("stats name the side and the TUN device",
+            (stats["side"], stats["tun"]["name"]) == ("edge", "tcg0"), stats)
+    t.check("the TUN device has the smallest MTU", stats["tun"]["mtu"] == SMALLEST_MTU, stats)
+    t.check("tunnels that receive are active",
+            {tunnel["state"] for tunnel in stats["tunnels"]} == {"active"}, stats)
+    t.check("nothing was lost on the way in or out",
+            not stats["outer"]["send_errors"] and not stats["outer"]["receive_errors"] and
+            stats["outer"]["overflows"] == 0 and not stats["tun"]["write_errors"], stats)
+    table = run(edge.program, "stats", edge.file).stdout
+    t.check("the table shows every tunnel", all(name in table for _, name, _, _ in TUNNELS),
+            table)
+    t.check("the table gives reasons of drops", "E_NO_TUNNEL 1" in table, table)
+
+
+def check_link_loss(t, edge):
+    run("ip", "link", "set", "eth0", "down", node="edge")
+    t.check("no ping without the link", not ping("edge", inner4(0, 1), 1), "it was answered")
+    errors = edge.stats()["outer"]["send_errors"]
+    t.check("send errors are counted while the link is down",
+            bool(set(errors) & {"ENETUNREACH", "ENETDOWN", "EHOSTUNREACH"}), errors)
+    run("ip", "link", "set", "eth0", "up", node="edge")
+    add_routes("edge")
+    t.check("the gateway goes on when the link is back",
+            eventually(lambda: ping("edge", inner4(0, 1), 1)), "no ping")
+
+
+def leftovers(node):
+    rules = [run(f"{tool}-save", check=False, node=node).stdout
+             for tool in ("iptables", "iptables-legacy", "ip6tables", "ip6tables-legacy")]
+    links = run("ip", "-o", "link", "show", node=node).stdout
+    routes = run("ip", "route", "show", node=node).stdout
+    return [text for text in rules if "NFQUEUE" in text] + \
+           [text for text in (links, routes) if "tcg0" in text]
+
+
+def check_ends(t, edge, cust):
+    for gateway in (edge, cust):
+        t.check(f"{gateway.node} ends with status 0", gateway.stop() == 0, gateway.messages())
+        t.check(f"{gateway.node} leaves nothing behind", not leftovers(gateway.node),
+                leftovers(gateway.node))
+        t.check(f"{gateway.node} removes its control socket",
+                not os.path.exists(gateway.control), gateway.control)
+    t.check("stats without a gateway fail",
+            run(edge.program, "stats", edge.file, check=False).returncode == 1, "exit status")
+
+
+def expect_refusal(t, name, words, program, directory, config, prefix=()):
+    gateway = Gateway(program, directory, "edge", config, prefix)
+    status = gateway.wait() if not gateway.line else gateway.stop()
+    text = gateway.messages()
+    t.check(name, not gateway.line and status == 1 and words in text, (gateway.line, text))
+    t.check(f"{name}: nothing left behind", not leftovers("edge"), leftovers("edge"))
+
+
+def one_tunnel(**changes):
+    tunnel = {"name": "one", "cloudflare_gre_endpoint": EDGE4, "customer_gre_endpoint": CUST4,
+              "interface_address": "10.99.0.0/31", **changes}
+    return {"side": "edge", "tun": "tcg0", "gre_tunnels": [tunnel]}
+
+
+def check_refusals(t, program, directory):
+    expect_refusal(t, "an endpoint that is not ours", "gre_tunnels[0]: its local endpoint "
+                   "192.0.2.99 is not an address of this host", program, directory,
+                   one_tunnel(cloudflare_gre_endpoint="192.0.2.99"))
+    expect_refusal(t, "a route that exists", "routes[0]: cannot add the route to 10.2.0.0/24",
+                   program, directory,
+                   {**one_tunnel(), "routes": [{"prefix": "10.2.0.0/24", "tunnel": "one"}]})
+    expect_refusal(t, "an endpoint reached through the tunnel itself",
+                   "the way to its far endpoint 198.51.100.1 leads into the tunnels", program,
+                   directory,
+                   {**one_tunnel(), "routes": [{"prefix": "198.51.100.0/24", "tunnel": "one"}]})
+    expect_refusal(t, "a user without rights", "CAP_NET_RAW is needed", program, directory,
+                   one_tunnel(), ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"))
+    with At("edge"):
+        taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with taken:
+        taken.bind((EDGE4, 4754))
+        expect_refusal(t, "a UDP port in use", "another program uses UDP port 4754", program,
+                       directory, one_tunnel(udp_port=4754))
+    run("ip", "tuntap", "add", "tcg0", "mode", "tun", node="edge")
+    gateway = Gateway(program, directory, "edge", one_tunnel())
+    t.check("a TUN name in use", gateway.wait() == 1 and
+            "there is a device of this name already" in gateway.messages(), gateway.messages())
+    run("ip", "link", "del", "tcg0", node="edge")
+
+
+def check_accidents(t, program, directory):
+    gateway = Gateway(program, directory, "edge", one_tunnel())
+    second = Gateway(program, directory, "cust", one_tunnel())
+    t.check("a second gateway on one control socket is refused", second.wait() == 1, second.line)
+    run("ip", "link", "del", "tcg0", node="edge")
+    t.check("a TUN device that is deleted ends the gateway with status 1",
+            gateway.wait() == 1 and "has been taken away" in gateway.messages(),
+            gateway.messages())
+
+    config = {**make_config("customer"), "clamp_egress": ["eth0", "nosuchdev"]}
+    gateway = Gateway(program, directory, "cust", config)
+    t.check("a clamp_egress device that is not there is no error", gateway.line.startswith("ready"),
+            gateway.messages())
+    gateway.process.kill()
+    gateway.wait()
+    gateway = Gateway(program, directory, "cust", config)
+    t.check("rules of a killed gateway are replaced", gateway.line.startswith("ready") and
+            "an earlier gateway had left" in gateway.messages(), gateway.messages())
+    t.check("and then nothing is left", gateway.stop() == 0 and not leftovers("cust"),
+            leftovers("cust"))
+
+
+def check_user_namespace(t, program, directory):
+    """As user 65534 in a user namespace; its /dev/net/tun gets mode 0666, then 0600."""
+    node = os.path.join(directory, "tun")
+    os.mknod(node, 0o600 | 0o020000, os.makedev(10, 200))
+    inside = ("ip addr add 192.0.2.1/32 dev lo && ip link set lo up && exec \"$@\"")
+    prefix = ("unshare", "-m", "sh", "-c", f"mount --bind {node} /dev/net/tun && exec \"$@\"", "-",
+              "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+              "unshare", "-Urn", "sh", "-c", inside, "-")
+    for mode, words in ((0o666, "ready"), (0o600, "user namespace")):
+        os.chmod(node, mode)
+        config = {**one_tunnel(), "clamp_egress": ["lo"]}
+        gateway = Gateway(program, directory, "user", config, prefix)
+        if "Operation not permitted" in gateway.messages() and "unshare" in gateway.messages():
+            gateway.wait()
+            t.skip("a user namespace", "not allowed here")
+            return
+        said = gateway.line + gateway.messages()
+        status = gateway.stop() if gateway.line else gateway.wait()
+        t.check(f"in a user namespace with a TUN node of mode {mode:o}",
+                words in said and status == (0 if mode == 0o666 else 1), said)
+
+
+def check_all(t, program, directory):
+    make_network()
+    with At("orig"):
+        listener = socket.create_server(("0.0.0.0", 8000))
+    threading.Thread(target=serve, args=(listener,), daemon=True).start()
+    edge = Gateway(program, directory, "edge", make_config("edge"))
+    cust = Gateway(program, directory, "cust", make_config("customer", clamp_egress=["eth0"]))
+    try:
+        for gateway in (edge, cust):
+            t.check(f"{gateway.node} is ready", gateway.line.startswith("ready"),
+                    gateway.messages())
+        if t.failed:
+            return
+        check_pings(t, edge, cust)
+        check_tcp(t, edge, cust)
+        check_strangers(t, edge, cust)
+        check_stats(t, edge)
+        check_link_loss(t, edge)
+        check_ends(t, edge, cust)
+    finally:
+        for gateway in (edge, cust):
+            if gateway.process.poll() is None:
+                gateway.stop()
+        listener.close()
+    check_refusals(t, program, directory)
+    check_accidents(t, program, directory)
+    check_user_namespace(t, program, directory)
+
+
+def obstacle():
+    if os.geteuid() != 0:
+        return "not root"
+    if not os.path.exists("/dev/net/tun"):
+        return "no /dev/net/tun"
+    for tool in ("ip", "iptables", "ping", "sysctl", "unshare", "setpriv"):
+        if shutil.which(tool) is None:
+            return f"no {tool}"
+    if run("unshare", "-n", "true", check=False).returncode != 0:
+        return "network namespaces are not allowed"
+    return None
+
+
+def main():
+    if len(sys.argv) != 2:
+        print(__doc__, file=sys.stderr)
+        return 2
+    t = Results()
+    reason = obstacle()
+    if reason:
+        t.skip("check_gateway", reason)
+        return t.close()
+    directory = tempfile.mkdtemp()
+    os.chmod(directory, 0o777)  # some gateways run as another user
+    try:
+        check_all(t, os.path.abspath(sys.argv[1]), directory)
+    finally:
+        remove_network()
+        shutil.rmtree(directory)
+    return t.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
