@@ -18,8 +18,9 @@ enum { OWN_EVENTS = 4 }; /* two signals, the TUN device, the egress queue */
 static void carry(gateway *g, int32_t (*data_path)(tunnelcap_lane *, tunnelcap_burst *),
                   const tunnelcap_meta *meta)
 {
+    g->now_ms = log_now_ms();
     tunnelcap_burst burst = {.size = sizeof burst,
-                             .now_ns = (uint64_t)log_now_ms() * 1000000,
+                             .now_ns = (uint64_t)g->now_ms * 1000000,
                              .pkt_count = g->batch.count,
                              .result_cap = BATCH_SIZE,
                              .meta_stride = sizeof *meta,
@@ -32,6 +33,11 @@ static void carry(gateway *g, int32_t (*data_path)(tunnelcap_lane *, tunnelcap_b
         log_line("%s", tunnelcap_status_text(status));
         abort();
     }
+}
+
+static void mark_active(gateway *g, const tunnelcap_result *result)
+{
+    g->last_ms[result->tunnel - 1] = g->now_ms;
 }
 
 static void on_tun(evutil_socket_t fd, short what, void *arg)
@@ -47,15 +53,18 @@ static void on_tun(evutil_socket_t fd, short what, void *arg)
         return;
     }
     carry(g, tunnelcap_table_encap, NULL);
-    for (uint32_t i = 0; i < g->batch.count; i++)
-        if (g->batch.results[i].action == TUNNELCAP_DO_SEND)
-            sender_add(&g->sender, &g->batch.pkts[i]);
+    for (uint32_t i = 0; i < g->batch.count; i++) {
+        if (g->batch.results[i].action != TUNNELCAP_DO_SEND)
+            continue;
+        mark_active(g, &g->batch.results[i]);
+        sender_add(&g->sender, &g->batch.pkts[i]);
+    }
     sender_flush(&g->sender);
 }
 
 static void deliver(gateway *g, const tunnelcap_result *result, const tunnelcap_pkt *pkt)
 {
-    g->last_in_ms[result->tunnel - 1] = log_now_ms();
+    mark_active(g, result);
     if (result->value == TUNNELCAP_ETHERTYPE_IPV4 || result->value == TUNNELCAP_ETHERTYPE_IPV6)
         tun_write(&g->tun, pkt);
     else
@@ -172,9 +181,9 @@ static tunnelcap_tunnel_info smallest(const gateway *g)
 static bool open_memory(gateway *g)
 {
     g->batch.memory = malloc((size_t)BATCH_SIZE * (BATCH_HEADROOM + BATCH_ROOM));
-    g->last_in_ms = calloc(g->conf->tunnel_count, sizeof *g->last_in_ms);
+    g->last_ms = calloc(g->conf->tunnel_count, sizeof *g->last_ms);
     g->arrivals = calloc(g->listeners.count, sizeof *g->arrivals);
-    if (g->batch.memory != NULL && g->last_in_ms != NULL && g->arrivals != NULL)
+    if (g->batch.memory != NULL && g->last_ms != NULL && g->arrivals != NULL)
         return true;
     log_line("%s", strerror(ENOMEM));
     return false;
@@ -220,7 +229,7 @@ static void close_all(gateway *g)
     if (g->base != NULL)
         event_base_free(g->base);
     free(g->batch.memory);
-    free(g->last_in_ms);
+    free(g->last_ms);
     free(g->arrivals);
     free(g->events);
 }

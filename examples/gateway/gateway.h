@@ -41,7 +41,8 @@ typedef struct gateway {
     egress egress;
     control control;
     int64_t started_ms;
-    int64_t *last_in_ms;    /* for each tunnel: when a packet came out of it, 0 for never */
+    int64_t now_ms;         /* when the burst at hand came */
+    int64_t *last_ms;       /* for each tunnel: when it last carried a packet, 0 for never */
     uint64_t undeliverable; /* packets out of tunnels that are not IP */
     bool broken;            /* the TUN device was taken away */
 } gateway;

@@ -63,7 +63,7 @@ static void print_uptime(uint64_t seconds)
     printf("%" PRIu64 " s\n", seconds % 60);
 }
 
-/* ENETUNREACH 3, EMSGSIZE 1 */
+/* "ENETUNREACH 3, EMSGSIZE 1" */
 static void print_members(const json_t *object)
 {
     char text[NUMBER_SIZE];
@@ -76,32 +76,49 @@ static void print_members(const json_t *object)
         printf("%s%s %s", comma, key, grouped((uint64_t)json_integer_value(value), text));
         comma = ", ";
     }
-    putchar('\n');
 }
 
 static void print_direction(const char *name, const char *word, const json_t *counters)
 {
+    const json_t *reasons = json_object_get(counters, "reasons");
+    uint64_t keepalives = number(counters, "replied");
     char packets[NUMBER_SIZE];
     char inner[NUMBER_SIZE];
     char outer[NUMBER_SIZE];
     char clamped[NUMBER_SIZE];
-    char replied[NUMBER_SIZE];
     char refused[NUMBER_SIZE];
 
-    printf("%-15s  %-3s  %15s  %9s  %9s  %9s  %9s  %9s  ", name, word,
+    printf("%-15s  %-3s  %13s  %8s  %8s  %7s  %7s", name, word,
            grouped(number(counters, "packets"), packets),
            rounded(number(counters, "inner_bytes"), inner),
            rounded(number(counters, "outer_bytes"), outer),
            grouped(number(counters, "clamped"), clamped),
-           grouped(number(counters, "replied"), replied),
            grouped(number(counters, "refused"), refused));
-    print_members(json_object_get(counters, "reasons"));
+    if (json_object_size(reasons) > 0) {
+        fputs("  ", stdout);
+        print_members(reasons);
+    }
+    if (keepalives > 0)
+        printf("  keepalives answered: %s", grouped(keepalives, packets));
+    putchar('\n');
 }
 
 static void print_traffic(const char *name, const json_t *tunnel)
 {
     print_direction(name, "in", json_object_get(tunnel, "decap"));
     print_direction("", "out", json_object_get(tunnel, "encap"));
+}
+
+/* Packets that found no tunnel, if there were any. */
+static void print_strays(const json_t *no_tunnel)
+{
+    const json_t *in = json_object_get(no_tunnel, "decap");
+    const json_t *out = json_object_get(no_tunnel, "encap");
+
+    if (number(in, "refused") > 0)
+        print_direction("(no tunnel)", "in", in);
+    if (number(out, "refused") > 0)
+        print_direction("(no tunnel)", "out", out);
 }
 
 static int widest(const json_t *tunnels, const char *key)
@@ -134,8 +151,8 @@ static void print_tunnels(const json_t *tunnels)
                string(tunnel, "local"), remote, string(tunnel, "remote"), number(tunnel, "mtu"),
                number(tunnel, "mss4"), number(tunnel, "mss6"));
     }
-    printf("\n%-15s  %-3s  %15s  %9s  %9s  %9s  %9s  %9s  %s\n", "TUNNEL", "WAY", "PACKETS",
-           "INNER", "OUTER", "CLAMPED", "REPLIED", "DROPPED", "WHY");
+    printf("\n%-15s  %-3s  %13s  %8s  %8s  %7s  %7s\n", "TUNNEL", "WAY", "PACKETS", "INNER",
+           "OUTER", "CLAMPED", "DROPPED");
     json_array_foreach(tunnels, index, tunnel)
     {
         print_traffic(string(tunnel, "name"), tunnel);
@@ -168,6 +185,7 @@ static void print_errors(const char *what, const json_t *errors)
         return;
     printf("%s: ", what);
     print_members(errors);
+    putchar('\n');
 }
 
 static void print_count(const char *what, uint64_t count)
@@ -189,9 +207,8 @@ void report_print(const json_t *stats)
            number(tun, "mtu"));
     print_uptime(number(stats, "uptime_ms") / 1000);
     print_tunnels(json_object_get(stats, "tunnels"));
-    print_traffic("(no tunnel)", json_object_get(stats, "no_tunnel"));
+    print_strays(json_object_get(stats, "no_tunnel"));
     print_egress(egress);
-    putchar('\n');
     print_count("Multicast that no tunnel takes", number(tun, "multicast"));
     print_count("Out of tunnels, but not IP", number(tun, "undeliverable"));
     print_count("Lost before we could read them", number(outer, "overflows"));

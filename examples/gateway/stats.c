@@ -48,14 +48,15 @@ static void add_counters(json_t *object, const gateway *g, uint64_t id)
     json_object_set_new(object, "decap", counters(g, id, TUNNELCAP_DECAP, &stats.decap));
 }
 
-/* There are no health checks here: a tunnel is active while packets come out of it. */
+/* There are no health checks here, and with direct server return packets go one way only: a
+ * tunnel is active while it carries any. */
 static const char *state(const gateway *g, uint64_t id)
 {
-    int64_t last = g->last_in_ms[id - 1];
+    int64_t last = g->last_ms[id - 1];
 
     if (last == 0)
         return "unused";
-    return log_now_ms() - last < ACTIVE_MS ? "active" : "quiet";
+    return log_now_ms() - last < ACTIVE_MS ? "active" : "idle";
 }
 
 static const char *kind(const config_tunnel *tunnel)
