@@ -74,6 +74,8 @@ static void build_headers(tunnelcap_gre *gre, const tunnelcap_gre_config *c)
     if (c->flags & TUNNELCAP_GRE_SEQUENCE)
         flags |= TUNNELCAP_I_GRE_S;
     tunnelcap_i_store16(p, flags);
+    tunnelcap_i_store16(p + 2, TUNNELCAP_ETHERTYPE_IPV4);
+    gre->outer.header[gre->outer.protocol_at] = TUNNELCAP_I_PROTO_GRE;
     gre->gre_at = (uint8_t)(p - gre->outer.header);
 }
 
@@ -107,6 +109,14 @@ int32_t tunnelcap_i_gre_place(tunnelcap_gre *gre, const tunnelcap_gre_config *co
     if (own.flags & TUNNELCAP_GRE_UDP)
         gre->outer.want_flow |=
             own.udp_src_port == 0 || (own.flags & TUNNELCAP_GRE_UDP_ZERO_CHECKSUM) != 0;
+    gre->plain_out = gre->plain && gre->outer.plain &&
+                     (own.protocol == 0 || own.protocol == TUNNELCAP_ETHERTYPE_IPV4);
+    if (own.outer.local.family == TUNNELCAP_IPV4 && !gre->outer.dscp_uniform &&
+        (own.flags & (TUNNELCAP_GRE_UDP | TUNNELCAP_GRE_CHECKSUM | TUNNELCAP_GRE_IN_ORDER)) == 0) {
+        gre->plain_in = own.flags & TUNNELCAP_GRE_KEY_IN ? 28 : 24;
+        tunnelcap_i_store16(gre->gre_in, own.flags & TUNNELCAP_GRE_KEY_IN ? TUNNELCAP_I_GRE_K : 0);
+        tunnelcap_i_store16(gre->gre_in + 2, TUNNELCAP_ETHERTYPE_IPV4);
+    }
     gre->state = state;
     if (fresh) {
         TUNNELCAP_I_STORE(state->seq_out, own.seq_start);
@@ -239,8 +249,40 @@ static void write_options(const tunnelcap_gre *gre, const tunnelcap_i_inner *inn
     tunnelcap_i_store16(udp + 6, sum != 0 ? sum : 0xffff); /* RFC 768: zero means none */
 }
 
-static inline int32_t encap_one(tunnelcap_gre *gre, tunnelcap_lane *lane, tunnelcap_pkt *pkt,
-                                const tunnelcap_meta *meta)
+/* Wrap the packet that nearly every packet is: IPv4 without options, in a tunnel whose template
+ * lacks no more than TOS and length. Gives 0 and does nothing for any other, be it right or
+ * wrong. */
+static inline uint32_t encap_plain(const tunnelcap_gre *gre, tunnelcap_pkt *pkt)
+{
+    const tunnelcap_i_outer *outer = &gre->outer;
+    const uint8_t *p = pkt->buf + pkt->off;
+    uint8_t *h;
+    uint32_t header_len = outer->header_len;
+    uint32_t total;
+    uint32_t tos;
+
+    if (!gre->plain_out || !tunnelcap_i_pkt_valid(pkt) || pkt->off < header_len ||
+        pkt->len < TUNNELCAP_I_IPV4_HEADER || p[0] != 0x45)
+        return 0;
+    total = tunnelcap_i_load16(p + 2);
+    if (total < TUNNELCAP_I_IPV4_HEADER || total > pkt->len ||
+        total + header_len > TUNNELCAP_I_IPV4_MAX)
+        return 0;
+    total += header_len;
+    tos = (uint32_t)((p[1] & outer->tos_mask) | outer->tos_fixed);
+    pkt->off -= header_len;
+    pkt->len = total;
+    h = pkt->buf + pkt->off;
+    tunnelcap_i_header_copy(h, outer->header, header_len);
+    h[1] = (uint8_t)tos;
+    tunnelcap_i_store16(h + 2, total);
+    tunnelcap_i_store16(h + 10, (uint16_t)~tunnelcap_i_fold(outer->plain_sum + tos + total +
+                                                            TUNNELCAP_I_PROTO_GRE));
+    return 1;
+}
+
+static int32_t encap_full(tunnelcap_gre *gre, tunnelcap_lane *lane, tunnelcap_pkt *pkt,
+                          const tunnelcap_meta *meta)
 {
     const tunnelcap_i_outer *outer = &gre->outer;
     tunnelcap_i_inner inner;
@@ -279,6 +321,14 @@ static inline int32_t encap_one(tunnelcap_gre *gre, tunnelcap_lane *lane, tunnel
     pkt->off -= outer->header_len;
     pkt->len = total;
     return TUNNELCAP_OK;
+}
+
+static inline int32_t encap_one(tunnelcap_gre *gre, tunnelcap_lane *lane, tunnelcap_pkt *pkt,
+                                const tunnelcap_meta *meta)
+{
+    if (meta == NULL && encap_plain(gre, pkt))
+        return TUNNELCAP_OK;
+    return encap_full(gre, lane, pkt, meta);
 }
 
 int32_t tunnelcap_i_gre_encap(tunnelcap_gre *gre, tunnelcap_lane *lane, tunnelcap_pkt *pkt,
@@ -389,8 +439,48 @@ static inline void write_rx(tunnelcap_gre_rx *rx, const tunnelcap_i_gre_header *
     rx->reserved = 0;
 }
 
-static inline int32_t decap_one(tunnelcap_gre *gre, tunnelcap_pkt *pkt, const tunnelcap_meta *meta,
-                                tunnelcap_gre_rx *rx)
+/* Unwrap the packet that nearly every packet is: IPv4 in GRE in IPv4 without options, right in
+ * all that decap_full() checks, and with an outer ECN that changes nothing. Gives 0 and does
+ * nothing for any other, be it right or wrong. */
+static inline uint32_t decap_plain(const tunnelcap_gre *gre, tunnelcap_pkt *pkt,
+                                   tunnelcap_gre_rx *rx)
+{
+    const uint8_t *p = pkt->buf + pkt->off;
+    const uint8_t *inner = p + gre->plain_in;
+    uint32_t total;
+    uint32_t inner_total;
+
+    if (gre->plain_in == 0 || !tunnelcap_i_pkt_valid(pkt) ||
+        pkt->len < gre->plain_in + (uint32_t)TUNNELCAP_I_IPV4_HEADER)
+        return 0;
+    total = tunnelcap_i_load16(p + 2);
+    inner_total = tunnelcap_i_load16(inner + 2);
+    if (p[0] != 0x45 || (p[1] & 1) || total > pkt->len ||
+        (tunnelcap_i_load16(p + 6) & 0x3fff) != 0 || p[9] != TUNNELCAP_I_PROTO_GRE ||
+        tunnelcap_i_word64(p + 12) != tunnelcap_i_word64(gre->outer.match) ||
+        tunnelcap_i_sum20(p) != 0xffff ||
+        tunnelcap_i_word32(p + TUNNELCAP_I_IPV4_HEADER) != tunnelcap_i_word32(gre->gre_in))
+        return 0;
+    if (gre->plain_in == 28 && tunnelcap_i_load32(p + 24) != gre->key_in)
+        return 0;
+    if (inner[0] != 0x45 || inner[9] == TUNNELCAP_I_PROTO_GRE ||
+        inner_total < TUNNELCAP_I_IPV4_HEADER || inner_total + gre->plain_in > total)
+        return 0;
+
+    if (rx != NULL) {
+        rx->key = gre->plain_in == 28 ? gre->key_in : 0;
+        rx->seq = 0;
+        rx->protocol = TUNNELCAP_ETHERTYPE_IPV4;
+        rx->flags = gre->plain_in == 28 ? TUNNELCAP_GRE_RX_KEY : 0;
+        rx->reserved = 0;
+    }
+    pkt->off += gre->plain_in;
+    pkt->len = total - gre->plain_in;
+    return 1;
+}
+
+static int32_t decap_full(tunnelcap_gre *gre, tunnelcap_pkt *pkt, const tunnelcap_meta *meta,
+                          tunnelcap_gre_rx *rx)
 {
     tunnelcap_i_opened o;
     tunnelcap_i_gre_header g;
@@ -433,6 +523,14 @@ static inline int32_t decap_one(tunnelcap_gre *gre, tunnelcap_pkt *pkt, const tu
     if (l3 != UINT32_MAX)
         tunnelcap_i_payload_set_tos(payload + l3, tos);
     return TUNNELCAP_OK;
+}
+
+static inline int32_t decap_one(tunnelcap_gre *gre, tunnelcap_pkt *pkt, const tunnelcap_meta *meta,
+                                tunnelcap_gre_rx *rx)
+{
+    if (meta == NULL && decap_plain(gre, pkt, rx))
+        return TUNNELCAP_OK;
+    return decap_full(gre, pkt, meta, rx);
 }
 
 int32_t tunnelcap_i_gre_decap(tunnelcap_gre *gre, tunnelcap_pkt *pkt, const tunnelcap_meta *meta,

@@ -88,7 +88,10 @@ static void look_at_options(const uint8_t *tcp, uint32_t len, options *o)
     uint32_t at = TCP_HEADER;
     uint32_t size;
 
-    memset(o, 0, sizeof(*o));
+    o->mss_count = 0;
+    o->has_md5 = 0;
+    o->has_ao = 0;
+    o->malformed = 0;
     while (at < len && tcp[at] != OPT_END) {
         if (tcp[at] == OPT_NOP) {
             at++;

@@ -57,6 +57,12 @@ static void build_ipv4(const tunnelcap_outer *c, tunnelcap_i_outer *out)
     memcpy(out->match, c->remote.bytes, 4);
     memcpy(out->match + 4, c->local.bytes, 4);
     out->sum = tunnelcap_i_sum(out->header, TUNNELCAP_I_IPV4_HEADER);
+    out->plain = c->df_mode == TUNNELCAP_DF_SET && c->id_mode == TUNNELCAP_ID_AUTO && c->ttl != 0;
+    if (out->plain) {
+        out->header[6] = 0x40;
+        out->header[8] = c->ttl;
+        out->plain_sum = tunnelcap_i_sum(out->header, TUNNELCAP_I_IPV4_HEADER);
+    }
     out->ip_len = TUNNELCAP_I_IPV4_HEADER;
     out->protocol_at = 9;
     out->max = TUNNELCAP_I_IPV4_MAX;

@@ -27,9 +27,10 @@ enum { TUNNELCAP_I_IPV4_MAX = 65535, TUNNELCAP_I_IPV6_MAX = 65535 + TUNNELCAP_I_
 
 typedef struct tunnelcap_i_outer {
     uint8_t header[TUNNELCAP_I_HEADER_MAX];
-    uint8_t match[32]; /* source and destination of what comes in: remote, local */
-    uint32_t sum;      /* IPv4: sum of version, header length and addresses */
-    uint32_t max;      /* largest outer packet */
+    uint8_t match[32];  /* source and destination of what comes in: remote, local */
+    uint32_t sum;       /* IPv4: sum of version, header length and addresses */
+    uint32_t plain_sum; /* where plain: the same with DF and TTL */
+    uint32_t max;       /* largest outer packet */
     uint8_t family;
     uint8_t header_len;  /* all headers */
     uint8_t ip_len;      /* IP header with Destination Options */
@@ -43,6 +44,7 @@ typedef struct tunnelcap_i_outer {
     uint8_t dscp_uniform;
     uint8_t label_hash; /* 1: IPv6 flow label from the flow hash */
     uint8_t want_flow;  /* 1: the inner flow must be looked at */
+    uint8_t plain;      /* 1: IPv4, and only TOS, length and protocol differ among packets */
 } tunnelcap_i_outer;
 
 /* Facts about a packet to be wrapped. */
