@@ -78,10 +78,10 @@ static size_t lay_out(uint8_t *base, const tunnelcap_table_config *c, tunnelcap_
 
     tunnelcap_i_layout_add(&layout, 1, sizeof(*parts));
     parts->seats = tunnelcap_i_layout_add(&layout, c->lanes, sizeof(*parts->seats));
-    parts->slots = tunnelcap_i_layout_add(&layout, places, sizeof(*parts->slots));
+    parts->slots = tunnelcap_i_layout_add(&layout, places + 1, sizeof(*parts->slots));
     parts->gre_states = tunnelcap_i_layout_add(&layout, places, sizeof(*parts->gre_states));
     parts->place_used = tunnelcap_i_layout_add(&layout, places, 1);
-    parts->slot_used = tunnelcap_i_layout_add(&layout, places, 1);
+    parts->slot_used = tunnelcap_i_layout_add(&layout, places + 1, 1);
     parts->counters =
         tunnelcap_i_layout_add(&layout, (places + 1) * 2 * c->lanes, sizeof(*parts->counters));
     parts->view_size = lay_out_view(NULL, c, &view);
@@ -232,7 +232,7 @@ int32_t tunnelcap_table_begin(tunnelcap_table *table)
     from = tunnelcap_i_current(table);
     memcpy(tunnelcap_i_changing(table)->head, from->head, table->view_size);
     memset(table->place_used, 0, table->places);
-    memset(table->slot_used, 0, table->places);
+    memset(table->slot_used, 0, table->places + 1);
     for (uint32_t place = 0; place < table->places; place++) {
         slot = from->slot_of[place];
         if (slot != 0) {
@@ -396,11 +396,14 @@ static void set_common(tunnelcap_i_tunnel *slot, uint64_t id, const tunnelcap_tu
     set_mss(slot, tunnel);
 }
 
-static uint32_t find_free(const uint8_t *used, uint32_t count)
+/* The first unused place or slot. There is one: of twice the capacity, one half at most serves
+ * the current view and one the view under change; slots number one more, since a tunnel is built
+ * before the one that it replaces is given up. */
+static uint32_t find_free(const uint8_t *used)
 {
     uint32_t i = 0;
 
-    while (i < count && used[i])
+    while (used[i])
         i++;
     return i;
 }
@@ -435,6 +438,7 @@ typedef struct tunnel_plan {
 static int32_t make_plan(tunnelcap_table *table, uint64_t id, uint8_t kind, tunnel_plan *plan)
 {
     const tunnelcap_i_view *view;
+    uint32_t current;
     uint32_t entry;
 
     if (table == NULL)
@@ -448,11 +452,11 @@ static int32_t make_plan(tunnelcap_table *table, uint64_t id, uint8_t kind, tunn
     plan->is_new = entry == 0;
     if (plan->is_new && view->head->tunnel_count == table->tunnels)
         return TUNNELCAP_E_FULL;
-    plan->place = entry != 0 ? entry - 1 : find_free(table->place_used, table->places);
-    plan->fresh = entry == 0 || tunnelcap_i_tunnel_in(table, view, plan->place)->key.kind != kind;
-    plan->slot = find_free(table->slot_used, table->places);
-    if (plan->slot == table->places || plan->place == table->places)
-        return TUNNELCAP_E_FULL;
+    plan->place = entry != 0 ? entry - 1 : find_free(table->place_used);
+    /* Lanes may still send by the tunnel that the current view has here. */
+    current = tunnelcap_i_current(table)->slot_of[plan->place];
+    plan->fresh = plan->is_new || current == 0 || table->slots[current - 1].key.kind != kind;
+    plan->slot = find_free(table->slot_used);
     return TUNNELCAP_OK;
 }
 

@@ -6,9 +6,9 @@
  * pointers. There are two views. The writer copies the current one, changes the copy, and
  * publishes it with one store; the other is free again once no lane is inside a burst that began
  * before. A tunnel has a place, the same for its whole life, which its counters, sequence numbers
- * and routes refer to; the place names the slot of the tunnel's present configuration. Places and
- * slots number twice the capacity, so that all tunnels can be replaced at once while lanes still
- * use the old ones. */
+ * and routes refer to; the place names the slot of the tunnel's present configuration. There are
+ * twice as many places and slots as tunnels, so that all can be replaced at once while lanes
+ * still use the old ones. */
 #ifndef TUNNELCAP_I_TABLE_H
 #define TUNNELCAP_I_TABLE_H
 
