@@ -28,7 +28,7 @@ typedef struct tunnelcap_gre tunnelcap_gre;
 
 /** Flags of tunnelcap_gre_config. */
 enum {
-    TUNNELCAP_GRE_KEY_IN = 1,   /**< Packets received must hold the key `key_in`. */
+    TUNNELCAP_GRE_KEY_IN = 1,   /**< Packets received must hold the key `key_in`; else none. */
     TUNNELCAP_GRE_KEY_OUT = 2,  /**< Packets sent hold the key `key_out`. */
     TUNNELCAP_GRE_CHECKSUM = 4, /**< Send a checksum; refuse packets without one. */
     TUNNELCAP_GRE_SEQUENCE = 8, /**< Send sequence numbers. */
@@ -109,8 +109,8 @@ TUNNELCAP_API size_t tunnelcap_gre_size(const tunnelcap_gre_config *config);
  * @retval TUNNELCAP_E_FLAGS    an unknown flag, UDP_ZERO_CHECKSUM without UDP, or an
  *                              encapsulation limit on an outer IPv4
  * @retval TUNNELCAP_E_MODE     a mode out of its list
- * @retval TUNNELCAP_E_ADDRESS  an address missing, unspecified or multicast (source), families
- *                              that differ, or both ends the same
+ * @retval TUNNELCAP_E_ADDRESS  missing, unspecified or multicast address, families that differ,
+ *                              bytes that the family does not use set, or both ends the same
  * @retval TUNNELCAP_E_PORT     UDP destination port 0
  * @retval TUNNELCAP_E_RANGE    DSCP, flow label or protocol out of range
  * @retval TUNNELCAP_E_RESERVED a reserved field is not zero
@@ -138,8 +138,9 @@ TUNNELCAP_API void tunnelcap_gre_fini(tunnelcap_gre *gre);
  * @param config a configuration
  * @param alloc  the allocator, copied; NULL for malloc and free
  * @param out    receives the tunnel; untouched on failure
- * @return as tunnelcap_gre_init(); ::TUNNELCAP_E_NOMEM when the allocator refuses;
- *         ::TUNNELCAP_E_UNSUPPORTED with alloc NULL in a freestanding build
+ * @return as tunnelcap_gre_init(), ::TUNNELCAP_E_VERSION and ::TUNNELCAP_E_INVALID also for the
+ *         allocator; ::TUNNELCAP_E_NOMEM when it refuses; ::TUNNELCAP_E_UNSUPPORTED with alloc
+ *         NULL in a freestanding build
  *
  * Threads  as the allocator
  * @since 1.0
@@ -201,8 +202,9 @@ TUNNELCAP_API uint32_t tunnelcap_gre_inner_mtu(const tunnelcap_gre *gre, uint32_
  * ```
  *
  * What the inner packet is, in this order: `meta.ethertype`, the configured protocol, IPv4 or
- * IPv6 by its version. An unfinished transport checksum (::TUNNELCAP_META_CSUM_PARTIAL) is
- * finished. The inner TTL is not changed: a router decrements it before or after.
+ * IPv6 by its version. Bytes behind the end of an IP packet are padding and left out. An
+ * unfinished transport checksum (::TUNNELCAP_META_CSUM_PARTIAL) is finished. The inner TTL is not
+ * changed: a router decrements it before or after.
  *
  * @param gre         a tunnel
  * @param lane        the calling thread's lane
@@ -215,10 +217,12 @@ TUNNELCAP_API uint32_t tunnelcap_gre_inner_mtu(const tunnelcap_gre *gre, uint32_
  * Status of each packet; a refused one is unchanged, and no sequence number is spent on it:
  * @retval TUNNELCAP_OK           wrapped
  * @retval TUNNELCAP_E_TRUNCATED  shorter than its IP header says
- * @retval TUNNELCAP_E_MALFORMED  neither IPv4 nor IPv6 and no protocol given, or a bad header
+ * @retval TUNNELCAP_E_MALFORMED  neither IPv4 nor IPv6 and no protocol given, IP of another
+ *                                version than the protocol says, or a bad header
  * @retval TUNNELCAP_E_HEADROOM   less headroom than tunnelcap_gre_headroom()
- * @retval TUNNELCAP_E_TOO_BIG    the outer packet would exceed 65535 bytes, or a GSO packet
- * @retval TUNNELCAP_E_INVALID    the window is not inside the buffer
+ * @retval TUNNELCAP_E_TOO_BIG    the outer packet would exceed what IP can carry, or a GSO packet
+ * @retval TUNNELCAP_E_INVALID    the window is not inside the buffer, or the unfinished checksum
+ *                                not inside the packet
  *
  * Threads  any number of lanes on one tunnel at the same time; sequence numbers stay unique
  * Cost     no allocation; touches the payload only for a checksum
@@ -241,8 +245,8 @@ TUNNELCAP_API uint32_t tunnelcap_gre_encap(tunnelcap_gre *gre, tunnelcap_lane *l
  * zero are verified, whether configured or not (RFC 2784 2.2). IPv4 and IPv6 payloads must be
  * whole; the outer ECN and, where uniform, DSCP are folded into them (RFC 6040, 2983).
  *
- * A Cisco keepalive request ends as ::TUNNELCAP_KEEPALIVE with the packet to send back in
- * place. A keepalive that came back has protocol 0 and no payload.
+ * A Cisco keepalive request (over IPv4, not in UDP) ends as ::TUNNELCAP_KEEPALIVE with the packet
+ * to send back in place. A keepalive that came back has protocol 0 and no payload.
  *
  * @param gre         a tunnel
  * @param pkts        outer packets; order is kept; each status is set
@@ -260,14 +264,15 @@ TUNNELCAP_API uint32_t tunnelcap_gre_encap(tunnelcap_gre *gre, tunnelcap_lane *l
  * @retval TUNNELCAP_E_MALFORMED   a header contradicts itself
  * @retval TUNNELCAP_E_CHECKSUM    IP, UDP or GRE checksum wrong
  * @retval TUNNELCAP_E_NO_CHECKSUM the tunnel demands a checksum, or UDP over IPv6 without one
- * @retval TUNNELCAP_E_PROTOCOL    neither GRE nor GRE in UDP
+ * @retval TUNNELCAP_E_PROTOCOL    not GRE, or not UDP where the tunnel is GRE in UDP
  * @retval TUNNELCAP_E_NO_TUNNEL   other addresses, another key or UDP port
  * @retval TUNNELCAP_E_GRE_VERSION not GRE version 0
  * @retval TUNNELCAP_E_GRE_FLAGS   flags of RFC 1701 that RFC 2784 2.3 has refused
  * @retval TUNNELCAP_E_SEQUENCE    out of order, where ::TUNNELCAP_GRE_IN_ORDER
  * @retval TUNNELCAP_E_FRAGMENT    a fragment of an outer packet
  * @retval TUNNELCAP_E_ECN         congestion experienced over a payload that is Not-ECT
- * @retval TUNNELCAP_E_INVALID     the window is not inside the buffer, or meta.at unknown
+ * @retval TUNNELCAP_E_INVALID     the window is not inside the buffer, meta.at unknown, or its
+ *                                 addresses missing or of two families
  *
  * Threads  any number of threads on one tunnel at the same time
  * Cost     no allocation; touches the payload only for a checksum

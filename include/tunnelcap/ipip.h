@@ -75,8 +75,8 @@ TUNNELCAP_API size_t tunnelcap_ipip_size(const tunnelcap_ipip_config *config);
  * @retval TUNNELCAP_E_FLAGS    an unknown flag, both ONLY flags, or an encapsulation limit on
  *                              an outer IPv4
  * @retval TUNNELCAP_E_MODE     a mode out of its list
- * @retval TUNNELCAP_E_ADDRESS  an address missing, unspecified or multicast (source), families
- *                              that differ, or both ends the same
+ * @retval TUNNELCAP_E_ADDRESS  missing, unspecified or multicast address, families that differ,
+ *                              bytes that the family does not use set, or both ends the same
  * @retval TUNNELCAP_E_RANGE    DSCP or flow label out of range
  * @retval TUNNELCAP_E_RESERVED a reserved field is not zero
  * @retval TUNNELCAP_E_NOMEM    mem_size is too small
@@ -104,8 +104,9 @@ TUNNELCAP_API void tunnelcap_ipip_fini(tunnelcap_ipip *ipip);
  * @param config a configuration
  * @param alloc  the allocator, copied; NULL for malloc and free
  * @param out    receives the tunnel; untouched on failure
- * @return as tunnelcap_ipip_init(); ::TUNNELCAP_E_NOMEM when the allocator refuses;
- *         ::TUNNELCAP_E_UNSUPPORTED with alloc NULL in a freestanding build
+ * @return as tunnelcap_ipip_init(), ::TUNNELCAP_E_VERSION and ::TUNNELCAP_E_INVALID also for the
+ *         allocator; ::TUNNELCAP_E_NOMEM when it refuses; ::TUNNELCAP_E_UNSUPPORTED with alloc
+ *         NULL in a freestanding build
  *
  * Threads  as the allocator
  * @since 1.0
@@ -166,7 +167,9 @@ TUNNELCAP_API uint32_t tunnelcap_ipip_inner_mtu(const tunnelcap_ipip *ipip, uint
  * after   [ ... | IP | (options) | inner packet | tailroom ]
  * ```
  *
- * An unfinished transport checksum is finished. The inner TTL is not changed.
+ * What the inner packet is comes from its version; `meta.ethertype` is not read. Bytes behind its
+ * end are padding and left out. An unfinished transport checksum is finished. The inner TTL is
+ * not changed.
  *
  * @param ipip        a tunnel
  * @param lane        the calling thread's lane
@@ -182,11 +185,12 @@ TUNNELCAP_API uint32_t tunnelcap_ipip_inner_mtu(const tunnelcap_ipip *ipip, uint
  * @retval TUNNELCAP_E_MALFORMED  neither IPv4 nor IPv6, or a bad header
  * @retval TUNNELCAP_E_PROTOCOL   not of a family that the tunnel carries
  * @retval TUNNELCAP_E_HEADROOM   less headroom than tunnelcap_ipip_headroom()
- * @retval TUNNELCAP_E_TOO_BIG    the outer packet would exceed 65535 bytes, or a GSO packet
- * @retval TUNNELCAP_E_INVALID    the window is not inside the buffer
+ * @retval TUNNELCAP_E_TOO_BIG    the outer packet would exceed what IP can carry, or a GSO packet
+ * @retval TUNNELCAP_E_INVALID    the window is not inside the buffer, or the unfinished checksum
+ *                                not inside the packet
  *
  * Threads  any number of lanes on one tunnel at the same time
- * Cost     no allocation; does not touch the payload
+ * Cost     no allocation; touches the payload only to finish a checksum
  * @since 1.0
  */
 TUNNELCAP_API uint32_t tunnelcap_ipip_encap(const tunnelcap_ipip *ipip, tunnelcap_lane *lane,
@@ -200,6 +204,9 @@ TUNNELCAP_API uint32_t tunnelcap_ipip_encap(const tunnelcap_ipip *ipip, tunnelca
  * before  [ headroom | IP | (extension headers) | inner packet | padding, tailroom ]
  * after   [ headroom .......................... | inner packet | ......... tailroom ]
  * ```
+ *
+ * The inner packet must be whole; the outer ECN and, where uniform, DSCP are folded into it (RFC
+ * 6040, 2983). Its end comes from the outer IP length, never from the buffer's end.
  *
  * @param ipip        a tunnel
  * @param pkts        outer packets; order is kept; each status is set
@@ -217,7 +224,8 @@ TUNNELCAP_API uint32_t tunnelcap_ipip_encap(const tunnelcap_ipip *ipip, tunnelca
  * @retval TUNNELCAP_E_NO_TUNNEL  other addresses
  * @retval TUNNELCAP_E_FRAGMENT   a fragment of an outer packet
  * @retval TUNNELCAP_E_ECN        congestion experienced over a payload that is Not-ECT
- * @retval TUNNELCAP_E_INVALID    the window is not inside the buffer, or meta.at unknown
+ * @retval TUNNELCAP_E_INVALID    the window is not inside the buffer, meta.at unknown, or its
+ *                                addresses missing or of two families
  *
  * Threads  any number of threads on one tunnel at the same time
  * Cost     no allocation; does not touch the payload behind the inner IP header

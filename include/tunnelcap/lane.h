@@ -6,7 +6,8 @@
  *
  * The library has no random source and no thread-local storage. A lane holds what a thread
  * needs instead: the key of its flow hashes and its share of the IPv4 identification numbers.
- * Each thread that encapsulates has a lane; a lane is used by one thread at a time.
+ * Each thread that encapsulates, or uses a table, has a lane; a lane is used by one thread at a
+ * time.
  */
 #ifndef TUNNELCAP_LANE_H
 #define TUNNELCAP_LANE_H
@@ -17,8 +18,10 @@
 extern "C" {
 #endif
 
-/** Bytes of seed that a lane or a table wants. */
-enum { TUNNELCAP_SEED_SIZE = 32 };
+/** Sizes of a lane's arguments. */
+enum {
+    TUNNELCAP_SEED_SIZE = 32 /**< Bytes of seed that a lane or a table wants. */
+};
 
 /** State of one thread. Opaque. */
 typedef struct tunnelcap_lane tunnelcap_lane;
@@ -100,8 +103,9 @@ TUNNELCAP_API void tunnelcap_lane_fini(tunnelcap_lane *lane);
  * @param seed   as for tunnelcap_lane_init()
  * @param alloc  the allocator, copied; NULL for malloc and free
  * @param out    receives the lane; untouched on failure
- * @return as tunnelcap_lane_init(); ::TUNNELCAP_E_NOMEM when the allocator refuses;
- *         ::TUNNELCAP_E_UNSUPPORTED with alloc NULL in a freestanding build
+ * @return as tunnelcap_lane_init(), ::TUNNELCAP_E_VERSION and ::TUNNELCAP_E_INVALID also for the
+ *         allocator; ::TUNNELCAP_E_NOMEM when it refuses; ::TUNNELCAP_E_UNSUPPORTED with alloc
+ *         NULL in a freestanding build
  *
  * Threads  as the allocator
  * @since 1.0

@@ -17,8 +17,11 @@
 extern "C" {
 #endif
 
-/** Default MSS of a SYN without the option, and the floor of the clamp (RFC 9293 3.7.1). */
-enum { TUNNELCAP_MSS_FLOOR4 = 536, TUNNELCAP_MSS_FLOOR6 = 1220 };
+/** What a SYN without the option means, and the floor of the clamp (RFC 9293 3.7.1). */
+enum {
+    TUNNELCAP_MSS_FLOOR4 = 536, /**< Over IPv4. */
+    TUNNELCAP_MSS_FLOOR6 = 1220 /**< Over IPv6. */
+};
 
 /** Flags of tunnelcap_mss_config. */
 enum {
@@ -32,9 +35,9 @@ typedef struct tunnelcap_mss_config {
     uint32_t flags;     /**< TUNNELCAP_MSS_ flags. */
     uint16_t limit4;    /**< Largest MSS over IPv4; 0 leaves IPv4 alone. */
     uint16_t limit6;    /**< Largest MSS over IPv6; 0 leaves IPv6 alone. */
-    uint16_t insert4;   /**< MSS to add to an IPv4 SYN that has none; at most 536 takes
-                             effect, since absence means 536. 0 adds none. */
-    uint16_t insert6;   /**< The same for IPv6, at most 1220. */
+    uint16_t insert4;   /**< MSS to add to an IPv4 SYN that has none; at most 536, and at most
+                             limit4, takes effect, since absence means 536. 0 adds none. */
+    uint16_t insert6;   /**< The same for IPv6, at most 1220 and limit6. */
     uint32_t l3_offset; /**< Bytes from the packet's first byte to its IP header: 0 for IP
                              packets, 14 for Ethernet, 18 and 22 with VLAN tags. */
     uint32_t reserved;  /**< Zero. */
@@ -84,13 +87,13 @@ TUNNELCAP_API int32_t tunnelcap_mss_config_init(tunnelcap_mss_config *config, ui
  *                                 be since the segment is fragmented
  * @retval TUNNELCAP_MSS_PROTECTED SYN with TCP-AO (RFC 5925), or with TCP-MD5 (RFC 2385) where
  *                                 the option would have to be inserted
- * @retval TUNNELCAP_MSS_NO_ROOM   to be inserted, but the TCP header has 60 bytes, the IP
- *                                 packet 65535, or the headroom fewer than 4
+ * @retval TUNNELCAP_MSS_NO_ROOM   to be inserted, but the TCP header has 60 bytes, the IP packet
+ *                                 cannot take 4 more, or the headroom has fewer than 4
  * @retval TUNNELCAP_NOT_SYN       not TCP, no SYN, or a family whose limit is 0
  * @retval TUNNELCAP_FRAGMENT      a non-first fragment
- * @retval TUNNELCAP_E_TRUNCATED   ends within its IP or TCP header
+ * @retval TUNNELCAP_E_TRUNCATED   ends before l3_offset, or within its IP or TCP header
  * @retval TUNNELCAP_E_MALFORMED   not IP, or malformed header or options before the MSS option
- * @retval TUNNELCAP_E_INVALID     the window is not inside the buffer
+ * @retval TUNNELCAP_E_INVALID     the window is not inside the buffer, or config is NULL
  * @retval TUNNELCAP_E_VERSION     the configuration is of an unknown version
  * @retval TUNNELCAP_E_FLAGS       the configuration has an unknown flag
  * @retval TUNNELCAP_E_RESERVED    the configuration has a reserved field that is not zero

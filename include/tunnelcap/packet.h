@@ -16,12 +16,15 @@ extern "C" {
 #endif
 
 /** IP versions, as in the first four bits of a packet; used wherever a family is named. */
-enum { TUNNELCAP_IPV4 = 4, TUNNELCAP_IPV6 = 6 };
+enum {
+    TUNNELCAP_IPV4 = 4, /**< IPv4. */
+    TUNNELCAP_IPV6 = 6  /**< IPv6. */
+};
 
 /** EtherTypes that the library itself treats specially (IEEE 802 numbers). */
 enum {
-    TUNNELCAP_ETHERTYPE_IPV4 = 0x0800,
-    TUNNELCAP_ETHERTYPE_IPV6 = 0x86dd,
+    TUNNELCAP_ETHERTYPE_IPV4 = 0x0800,     /**< IPv4. */
+    TUNNELCAP_ETHERTYPE_IPV6 = 0x86dd,     /**< IPv6. */
     TUNNELCAP_ETHERTYPE_ETHERNET = 0x6558, /**< Transparent Ethernet bridging (RFC 1701). */
     TUNNELCAP_ETHERTYPE_MPLS = 0x8847,     /**< MPLS unicast (RFC 4023). */
     TUNNELCAP_ETHERTYPE_MPLS_MC = 0x8848   /**< MPLS, upstream-assigned label (RFC 5332). */
@@ -85,6 +88,8 @@ enum {
  * What a packet came with and cannot be read from its bytes. Optional everywhere: NULL means
  * all zero. Functions take an array with its stride in bytes, so that it may be a member of a
  * larger struct of the caller's; a stride of 0 uses the first element for all packets.
+ *
+ * Not read yet: `hash`, `ttl`, `hdr_len` and `rx_ns`. GSO packets are refused so far.
  */
 typedef struct tunnelcap_meta {
     uint32_t flags;       /**< TUNNELCAP_META_ flags. */

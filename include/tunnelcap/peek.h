@@ -63,14 +63,15 @@ typedef struct tunnelcap_peek_result {
  * @param pkt    the packet; not even its status is written
  * @param meta   what it came with, or NULL
  * @param result receives the answer, its `size` set by the caller; on failure everything
- *               behind `size` is zero
+ *               behind `size` is zero, but for ::TUNNELCAP_E_VERSION, which leaves it untouched
  *
  * @retval TUNNELCAP_OK            recognised, or no tunnel: see `kind`
  * @retval TUNNELCAP_E_TRUNCATED   ends before its headers say
  * @retval TUNNELCAP_E_MALFORMED   not IP, or a header contradicts itself
  * @retval TUNNELCAP_E_GRE_VERSION GRE, but not version 0
  * @retval TUNNELCAP_E_GRE_FLAGS   GRE with flags that RFC 2784 2.3 refuses
- * @retval TUNNELCAP_E_INVALID     NULL, window not inside the buffer, or meta.at unknown
+ * @retval TUNNELCAP_E_INVALID     NULL, window not inside the buffer, meta.at unknown, or its
+ *                                 addresses missing or of two families
  * @retval TUNNELCAP_E_VERSION     result->size is below that of version 1.0
  *
  * Threads  any

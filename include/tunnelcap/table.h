@@ -30,7 +30,8 @@ typedef struct tunnelcap_table_config {
     uint32_t flags;    /**< Zero. */
     uint32_t tunnels;  /**< Most tunnels, 1 to 2^20; default 256. */
     uint32_t routes;   /**< Most routes, 1 to 2^22; default 1024. */
-    uint32_t lanes;    /**< Most lanes attached at a time, 1 to 256; default 4. */
+    uint32_t lanes;    /**< Most lanes attached at a time, 1 to 256; default 4. Only 1 where the
+                            compiler has no lock-free 64-bit atomics. */
     uint32_t reserved; /**< Zero. */
 } tunnelcap_table_config;
 
@@ -49,8 +50,8 @@ typedef struct tunnelcap_tunnel {
     uint32_t vrf;       /**< Routing instance where inner packets are delivered. */
     uint32_t outer_vrf; /**< Routing instance where outer packets are sent and received. */
     uint32_t mtu;       /**< Inner MTU; 0, the default: what fits a path of 1500. At least 68. */
-    uint16_t limit4;    /**< MSS limit over IPv4; 0, the default: from the MTU. */
-    uint16_t limit6;    /**< MSS limit over IPv6; 0, the default: from the MTU. */
+    uint16_t limit4;    /**< MSS limit over IPv4, 536 at least; 0, the default: from the MTU. */
+    uint16_t limit6;    /**< MSS limit over IPv6, 1220 at least; 0, the default: from the MTU. */
     uint16_t insert4;   /**< As in tunnelcap_mss_config. */
     uint16_t insert6;   /**< As in tunnelcap_mss_config. */
     uint32_t reserved;  /**< Zero. */
@@ -90,7 +91,8 @@ typedef struct tunnelcap_tunnel_info {
 typedef struct tunnelcap_counters {
     uint64_t packets;     /**< Sent or delivered. */
     uint64_t inner_bytes; /**< Their bytes without the tunnel's headers. */
-    uint64_t outer_bytes; /**< Their bytes with the tunnel's headers. */
+    uint64_t outer_bytes; /**< Their bytes with the tunnel's headers, but for those that a socket
+                               has stripped. */
     uint64_t replied;     /**< Answered in place: keepalives. */
     uint64_t refused;     /**< Dropped, all reasons; see tunnelcap_table_reasons(). */
     uint64_t clamped;     /**< SYNs whose MSS was lowered or added; part of `packets`. */
@@ -105,7 +107,10 @@ typedef struct tunnelcap_stats {
 } tunnelcap_stats;
 
 /** Directions, for tunnelcap_table_reasons(). */
-enum { TUNNELCAP_ENCAP = 0, TUNNELCAP_DECAP = 1 };
+enum {
+    TUNNELCAP_ENCAP = 0, /**< Into the tunnel. */
+    TUNNELCAP_DECAP = 1  /**< Out of the tunnel. */
+};
 
 /** How many packets were dropped for one reason. */
 typedef struct tunnelcap_reason {
@@ -132,13 +137,15 @@ enum {
 typedef struct tunnelcap_result {
     uint64_t tunnel;   /**< Id of the tunnel, 0 if none was found. */
     int32_t status;    /**< Why. */
-    uint32_t value;    /**< EtherType when delivered, inner MTU when too big, else 0. */
+    uint32_t value;    /**< EtherType when delivered (0: a keepalive that came back), inner MTU
+                            when above it, else 0. */
     uint16_t index;    /**< Which packet of the burst. */
     uint16_t flags;    /**< TUNNELCAP_RESULT_ flags. */
     uint8_t action;    /**< TUNNELCAP_DO_ */
     uint8_t l3_len;    /**< Bytes of IP header with options and extension headers that the
-                            packet now begins with; 0 if it is not IP or they exceed 255. */
-    uint8_t l4_len;    /**< Bytes of UDP header behind it, where the tunnel uses UDP. */
+                            packet now begins with, if it is sent or delivered; 0 if it is not
+                            IP or they exceed 255. */
+    uint8_t l4_len;    /**< Bytes of UDP header behind it, if it is sent in UDP. */
     uint8_t reserved;  /**< Zero. */
     uint32_t vrf;      /**< Routing instance where the packet goes on. */
     uint32_t reserved2; /**< Zero. */
@@ -148,10 +155,10 @@ typedef struct tunnelcap_result {
 typedef struct tunnelcap_burst {
     uint32_t size;         /**< sizeof(tunnelcap_burst) of the caller. */
     uint32_t flags;        /**< Zero. */
-    uint64_t now_ns;       /**< The caller's clock. */
+    uint64_t now_ns;       /**< The caller's clock; not read yet. */
     uint32_t pkt_count;    /**< Packets, at most 65535. */
     uint32_t pkt_done;     /**< Out: packets consumed. */
-    uint32_t spare_count;  /**< Spare buffers for packets that are made anew. */
+    uint32_t spare_count;  /**< Spare buffers for packets that are made anew; none are yet. */
     uint32_t spare_used;   /**< Out: spare buffers that hold packets now. */
     uint32_t result_cap;   /**< Room at `results`. */
     uint32_t result_count; /**< Out: results. */
@@ -230,8 +237,9 @@ TUNNELCAP_API void tunnelcap_table_fini(tunnelcap_table *table);
  * @param seed   as for tunnelcap_table_init()
  * @param alloc  the allocator, copied; NULL for malloc and free
  * @param out    receives the table; untouched on failure
- * @return as tunnelcap_table_init(); ::TUNNELCAP_E_NOMEM when the allocator refuses;
- *         ::TUNNELCAP_E_UNSUPPORTED with alloc NULL in a freestanding build
+ * @return as tunnelcap_table_init(), ::TUNNELCAP_E_VERSION and ::TUNNELCAP_E_INVALID also for the
+ *         allocator; ::TUNNELCAP_E_NOMEM when it refuses; ::TUNNELCAP_E_UNSUPPORTED with alloc
+ *         NULL in a freestanding build
  *
  * Threads  as the allocator
  * @since 1.0
@@ -406,7 +414,8 @@ TUNNELCAP_API int32_t tunnelcap_table_set_route(tunnelcap_table *table,
                                                 const tunnelcap_route *route);
 
 /**
- * Remove the route with this VRF, prefix and tunnel; priority and weight do not matter.
+ * Remove the route with this VRF, prefix and tunnel. Priority and weight need not be those of the
+ * route, but must be valid.
  *
  * @param table a table in change
  * @param route the route
@@ -516,7 +525,8 @@ TUNNELCAP_API int32_t tunnelcap_table_get_stats(const tunnelcap_table *table, ui
  * @param cap       room at reasons
  * @param count     receives how many there are; when that is above cap, the first cap are set
  * @retval TUNNELCAP_OK          *count is set
- * @retval TUNNELCAP_E_INVALID   a pointer is NULL, or an unknown direction
+ * @retval TUNNELCAP_E_INVALID   a pointer is NULL (reasons may be, if cap is 0), or an unknown
+ *                               direction
  * @retval TUNNELCAP_E_NOT_FOUND no such tunnel
  *
  * Threads  the table's writer, while lanes count on
@@ -529,9 +539,10 @@ TUNNELCAP_API int32_t tunnelcap_table_reasons(const tunnelcap_table *table, uint
 /**
  * Carry inner packets into their tunnels.
  *
- * For each packet: route by VRF and destination; among equal routes choose by a hash of the
- * flow; refuse what exceeds the tunnel's MTU; clamp; wrap. Results: ::TUNNELCAP_DO_SEND with an
- * outer packet, or ::TUNNELCAP_DO_DROP. The TTL of inner packets is left to the caller.
+ * For each packet, which is IPv4 or IPv6: route by VRF and destination; among equal routes choose
+ * by a hash of the flow; refuse what exceeds the tunnel's MTU; clamp; wrap. Results:
+ * ::TUNNELCAP_DO_SEND with an outer packet, or ::TUNNELCAP_DO_DROP. The TTL of inner packets is
+ * left to the caller.
  *
  * @param lane  the calling thread's lane, attached to a table
  * @param burst packets; `results` gets one element for each, in order; `meta` is read as
@@ -545,7 +556,8 @@ TUNNELCAP_API int32_t tunnelcap_table_reasons(const tunnelcap_table *table, uint
  *
  * Status of a packet: those of tunnelcap_gre_encap() and tunnelcap_ipip_encap(), and
  * @retval TUNNELCAP_E_NO_ROUTE no route for the destination
- * @retval TUNNELCAP_E_TOO_BIG  larger than the inner MTU, which stands in `value`
+ * @retval TUNNELCAP_E_TOO_BIG  larger than the inner MTU, which stands in `value`; or, with 0
+ *                              there, a GSO packet
  *
  * A packet that is dropped is unchanged, but for a clamp.
  *
@@ -569,6 +581,8 @@ TUNNELCAP_API int32_t tunnelcap_table_encap(tunnelcap_lane *lane, tunnelcap_burs
  *
  * Status of a packet: those of tunnelcap_gre_decap() and tunnelcap_ipip_decap(), and
  * @retval TUNNELCAP_E_LOOP the packet is addressed to its own encapsulator
+ *
+ * A packet that is dropped is unchanged, but for one dropped as a loop, which is unwrapped.
  *
  * Threads  one thread for each lane, any number of lanes, the writer meanwhile
  * Cost     no allocation, no lock

@@ -13,8 +13,10 @@
 extern "C" {
 #endif
 
-/** Version of these headers: major * 1000000 + minor * 1000 + patch. */
-enum { TUNNELCAP_VERSION = 1000000 };
+/** Version of these headers. */
+enum {
+    TUNNELCAP_VERSION = 1000000 /**< major * 1000000 + minor * 1000 + patch. */
+};
 
 /**
  * Tell the version of the library in use.
