@@ -15,9 +15,21 @@ static void count_add(tunnelcap_i_atomic64 *counter, uint64_t n)
     TUNNELCAP_I_STORE(*counter, TUNNELCAP_I_LOAD(*counter) + n); /* one writer: this lane */
 }
 
+/* Bytes of outer headers that a socket has taken off a packet, without options. */
+static uint32_t stripped_len(const tunnelcap_meta *meta)
+{
+    if (meta == NULL || meta->at == TUNNELCAP_AT_IP)
+        return 0;
+    return (meta->src.family == TUNNELCAP_IPV6 ? TUNNELCAP_I_IPV6_HEADER
+                                               : TUNNELCAP_I_IPV4_HEADER) +
+           (meta->at == TUNNELCAP_AT_UDP_PAYLOAD ? TUNNELCAP_I_UDP_HEADER : 0u);
+}
+
+/* Count a packet that began at offset `before`. Padding behind it counts nowhere; headers that a
+ * socket has taken off count as part of the outer packet. */
 static void count_result(const tunnelcap_table *table, const tunnelcap_lane *lane, uint32_t place,
                          uint32_t direction, const tunnelcap_result *result, uint32_t before,
-                         uint32_t after)
+                         const tunnelcap_pkt *pkt, const tunnelcap_meta *meta)
 {
     tunnelcap_i_counters *c = tunnelcap_i_counters_at(table, lane->slot, place, direction);
 
@@ -33,8 +45,13 @@ static void count_result(const tunnelcap_table *table, const tunnelcap_lane *lan
         break;
     }
     count_add(&c->packets, 1);
-    count_add(&c->inner_bytes, direction == TUNNELCAP_ENCAP ? before : after);
-    count_add(&c->outer_bytes, direction == TUNNELCAP_ENCAP ? after : before);
+    if (direction == TUNNELCAP_ENCAP) {
+        count_add(&c->inner_bytes, pkt->len - (before - pkt->off));
+        count_add(&c->outer_bytes, pkt->len);
+    } else {
+        count_add(&c->inner_bytes, pkt->len);
+        count_add(&c->outer_bytes, pkt->len + (pkt->off - before) + stripped_len(meta));
+    }
     if (result->flags & TUNNELCAP_RESULT_CLAMPED)
         count_add(&c->clamped, 1);
 }
@@ -270,6 +287,7 @@ static inline int32_t carry(tunnelcap_lane *lane, tunnelcap_burst *burst, uint32
 {
     tunnelcap_table *table;
     const tunnelcap_i_view *view;
+    const tunnelcap_meta *meta;
     tunnelcap_result *result;
     tunnelcap_pkt *pkt;
     uint32_t count;
@@ -286,18 +304,17 @@ static inline int32_t carry(tunnelcap_lane *lane, tunnelcap_burst *burst, uint32
     count = burst->pkt_count < burst->result_cap ? burst->pkt_count : burst->result_cap;
     for (uint32_t i = 0; i < count; i++) {
         pkt = &burst->pkts[i];
+        meta = tunnelcap_i_meta_at(burst->meta, burst->meta_stride, i);
         result = &burst->results[i];
         memset(result, 0, sizeof(*result));
         result->index = (uint16_t)i;
+        result->status = TUNNELCAP_E_INVALID;
         place = table->places;
-        before = pkt->len;
-        result->status =
-            tunnelcap_i_pkt_valid(pkt)
-                ? one(table, view, lane, pkt,
-                      tunnelcap_i_meta_at(burst->meta, burst->meta_stride, i), result, &place)
-                : TUNNELCAP_E_INVALID;
+        before = pkt->off;
+        if (tunnelcap_i_pkt_valid(pkt))
+            result->status = one(table, view, lane, pkt, meta, result, &place);
         pkt->status = result->status;
-        count_result(table, lane, place, direction, result, before, pkt->len);
+        count_result(table, lane, place, direction, result, before, pkt, meta);
     }
     TUNNELCAP_I_STORE_REL(table->seats[lane->slot].seen, 0);
     burst->pkt_done = count;
