@@ -91,8 +91,8 @@ typedef struct tunnelcap_tunnel_info {
 typedef struct tunnelcap_counters {
     uint64_t packets;     /**< Sent or delivered. */
     uint64_t inner_bytes; /**< Their bytes without the tunnel's headers. */
-    uint64_t outer_bytes; /**< Their bytes with the tunnel's headers, but for those that a socket
-                               has stripped. */
+    uint64_t outer_bytes; /**< Their bytes with the tunnel's headers, those included that a socket
+                               has taken off (without options). */
     uint64_t replied;     /**< Answered in place: keepalives. */
     uint64_t refused;     /**< Dropped, all reasons; see tunnelcap_table_reasons(). */
     uint64_t clamped;     /**< SYNs whose MSS was lowered or added; part of `packets`. */
