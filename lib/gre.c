@@ -121,7 +121,6 @@ int32_t tunnelcap_i_gre_place(tunnelcap_gre *gre, const tunnelcap_gre_config *co
     if (fresh) {
         TUNNELCAP_I_STORE(state->seq_out, own.seq_start);
         TUNNELCAP_I_STORE(state->seq_in, 0);
-        TUNNELCAP_I_STORE(state->seq_in_seen, 0);
     }
     return TUNNELCAP_OK;
 }
@@ -418,13 +417,12 @@ static uint32_t is_keepalive(const tunnelcap_i_opened *o, const uint8_t *p, uint
  * accepted whatever it is, so that either end may restart. */
 static int32_t take_sequence(tunnelcap_i_gre_state *state, uint32_t seq)
 {
-    uint32_t last = TUNNELCAP_I_LOAD(state->seq_in);
+    uint64_t last = TUNNELCAP_I_LOAD(state->seq_in);
 
     do {
-        if (TUNNELCAP_I_LOAD(state->seq_in_seen) && (int32_t)(seq - last) <= 0)
+        if (last != 0 && (int32_t)(seq - (uint32_t)last) <= 0)
             return TUNNELCAP_E_SEQUENCE;
-    } while (!TUNNELCAP_I_SWAP_IF(state->seq_in, last, seq));
-    TUNNELCAP_I_STORE(state->seq_in_seen, 1);
+    } while (!TUNNELCAP_I_SWAP_IF(state->seq_in, last, TUNNELCAP_I_SEQ_SEEN | seq));
     return TUNNELCAP_OK;
 }
 

@@ -10,11 +10,14 @@
 #include "gre_header.h"
 #include "outer.h"
 
+/* Stands beside the last number accepted, in one word with it, so that no lane sees one without
+ * the other. */
+#define TUNNELCAP_I_SEQ_SEEN ((uint64_t)1 << 32)
+
 /* What changes while a tunnel works. Outlives a replacement of its configuration. */
 typedef struct tunnelcap_i_gre_state {
-    tunnelcap_i_atomic32 seq_out;     /* next to send */
-    tunnelcap_i_atomic32 seq_in;      /* last accepted */
-    tunnelcap_i_atomic32 seq_in_seen; /* 1 once there was one */
+    tunnelcap_i_atomic64 seq_in;  /* last accepted, with TUNNELCAP_I_SEQ_SEEN; 0: none yet */
+    tunnelcap_i_atomic32 seq_out; /* next to send */
 } tunnelcap_i_gre_state;
 
 struct tunnelcap_gre {
