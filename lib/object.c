@@ -92,6 +92,10 @@ int32_t tunnelcap_i_memory_get(size_t bytes, const tunnelcap_alloc *alloc, void 
     *mem = own.alloc.alloc(own.alloc.arg, bytes, TUNNELCAP_I_ALIGN);
     if (*mem == NULL)
         return TUNNELCAP_E_NOMEM;
+    if ((uintptr_t)*mem % TUNNELCAP_I_ALIGN != 0) { /* `_init` would refuse it */
+        own.alloc.release(own.alloc.arg, *mem, bytes);
+        return TUNNELCAP_E_INVALID;
+    }
     *owner = own;
     return TUNNELCAP_OK;
 }

@@ -28,7 +28,7 @@ typedef struct tunnelcap_i_owner {
 /* Check what `_init` was given as memory. */
 int32_t tunnelcap_i_memory_check(const void *mem, size_t mem_size, size_t need);
 
-/* Get zeroed memory for `_new`; *owner tells what to store in the object after `_init`. */
+/* Get aligned memory for `_new`; *owner tells what to store in the object after `_init`. */
 int32_t tunnelcap_i_memory_get(size_t bytes, const tunnelcap_alloc *alloc, void **mem,
                                tunnelcap_i_owner *owner);
 
