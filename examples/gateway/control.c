@@ -56,7 +56,7 @@ static int dial(const char *path)
 
     if (fd < 0)
         return -1;
-    strncpy(address.sun_path, path, sizeof address.sun_path - 1);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
     if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
         return fd;
     int error = errno;
@@ -128,7 +128,7 @@ bool control_open(control *c, struct event_base *base, const char *path,
     *c = (control){.answer = answer, .arg = arg};
     if (!clear_the_way(path))
         return false;
-    strncpy(address.sun_path, path, sizeof address.sun_path - 1);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
     mode_t mask = umask(0077);
     c->listener =
         evconnlistener_new_bind(base, on_connect, c, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
@@ -139,7 +139,7 @@ bool control_open(control *c, struct event_base *base, const char *path,
         log_line("%s: cannot make the control socket: %s", path, strerror(error));
         return false;
     }
-    strncpy(c->path, path, sizeof c->path - 1);
+    snprintf(c->path, sizeof c->path, "%s", path);
     return true;
 }
 

@@ -135,6 +135,10 @@ static bool add(rules *r, const char *const *programs, const char *device)
 
 bool rules_add(rules *r, const config *conf, unsigned queue)
 {
+    /* In a user namespace the lock of iptables-legacy is out of reach, and of no use: it guards
+     * the rules of a network namespace that is all ours. */
+    if (access("/run", W_OK) != 0)
+        setenv("XTABLES_LOCKFILE", "/dev/null", 0);
     snprintf(r->queue, sizeof r->queue, "%u", queue);
     snprintf(r->comment, sizeof r->comment, "tunnelcap-gateway %s", conf->tun);
     r->list = calloc(2 * conf->clamp_egress_count, sizeof *r->list);

@@ -4,6 +4,7 @@
 
 #include "address.h"
 #include "netlink.h"
+#include "path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,7 +43,7 @@ static bool make_device(tun *t)
         explain(node, errno);
         return false;
     }
-    strncpy(request.ifr_name, t->name, IFNAMSIZ - 1);
+    snprintf(request.ifr_name, sizeof request.ifr_name, "%s", t->name);
     if (ioctl(t->fd, TUNSETIFF, &request) != 0) {
         explain(t->name, errno);
         return false;
@@ -155,22 +156,6 @@ static bool add_route(const tun *t, struct mnl_socket *nl, const config_route *r
     return error == 0;
 }
 
-/* A far endpoint that is reached through the device itself would make outer packets inner ones,
- * for ever. One that is not reached at all may still be later. */
-static bool check_endpoint(const tun *t, struct mnl_socket *nl, const config_tunnel *tunnel)
-{
-    const tunnelcap_addr *remote = &config_outer(tunnel)->remote;
-    char text[ADDRESS_TEXT_SIZE];
-    unsigned device = 0;
-
-    if (netlink_find_route(nl, remote, &device) != 0 || device != t->device)
-        return true;
-    log_line("%s: the way to its far endpoint %s leads into the tunnels themselves: give the "
-             "host a more specific route to it",
-             tunnel->path, address_text(remote, text));
-    return false;
-}
-
 static bool set_up(tun *t, struct mnl_socket *nl, const config *conf)
 {
     int error = netlink_up(nl, t->device, t->mtu);
@@ -188,10 +173,7 @@ static bool set_up(tun *t, struct mnl_socket *nl, const config *conf)
         if (!route->connected && is_first_of_prefix(conf, route) && !add_route(t, nl, route))
             return false;
     }
-    for (size_t i = 0; i < conf->tunnel_count; i++)
-        if (!check_endpoint(t, nl, &conf->tunnels[i]))
-            return false;
-    return true;
+    return path_check(nl, conf, t->device);
 }
 
 bool tun_open(tun *t, const config *conf, uint32_t mtu)

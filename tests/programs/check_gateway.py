@@ -459,6 +459,17 @@ def check_accidents(t, program, directory):
             gateway.wait() == 1 and "has been taken away" in gateway.messages(),
             gateway.messages())
 
+    # A tunnel over TUN: the one device that merges packets everywhere.
+    run("ip", "tuntap", "add", "tcg1", "mode", "tun", node="edge")
+    run("ip", "link", "set", "tcg1", "up", node="edge")
+    run("ip", "route", "add", "198.51.100.7", "dev", "tcg1", node="edge")
+    gateway = Gateway(program, directory, "edge",
+                      one_tunnel(customer_gre_endpoint="198.51.100.7"))
+    gateway.stop()
+    t.check("a device that merges packets is told of",
+            "tcg1 merges packets" in gateway.messages(), gateway.messages())
+    run("ip", "link", "del", "tcg1", node="edge")
+
     config = {**make_config("customer"), "clamp_egress": ["eth0", "nosuchdev"]}
     gateway = Gateway(program, directory, "cust", config)
     t.check("a clamp_egress device that is not there is no error", gateway.line.startswith("ready"),
