@@ -95,8 +95,8 @@ void tunnelcap_i_meta_finish(const tunnelcap_meta *meta, uint8_t *p, uint32_t le
 int32_t tunnelcap_i_open_other(const uint8_t *p, uint32_t len, const tunnelcap_meta *meta,
                                tunnelcap_i_opened *o);
 
-/* Open the UDP header at o->pos. With `verify` also its checksum; zero is refused over IPv6
- * unless zero6_ok. A UDP header that a socket has stripped is passed as it is. */
+/* Open the UDP header at o->pos. `verify` says whether a checksum is checked; zero is refused
+ * over IPv6 unless zero6_ok. A UDP header that a socket has stripped is passed as it is. */
 int32_t tunnelcap_i_open_udp(const uint8_t *p, tunnelcap_i_opened *o, uint32_t zero6_ok,
                              uint32_t verify);
 
