@@ -375,7 +375,8 @@ def check_stats(t, edge):
     table = run(edge.program, "stats", edge.file).stdout
     t.check("the table shows every tunnel", all(name in table for _, name, _, _ in TUNNELS),
             table)
-    t.check("the table gives reasons of drops", "E_NO_TUNNEL 1" in table and "keepalives answered: 1" in table, table)
+    t.check("the table gives reasons of drops", "E_NO_TUNNEL 1" in table, table)
+    t.check("the table tells of keepalives", "keepalives answered: 1" in table, table)
 
 
 def check_link_loss(t, edge):
