@@ -2,9 +2,13 @@
 /* Copyright (c) 2026, The tunnelcap authors */
 #include "lane.h"
 
-enum { LANES_MAX = 256, OLDEST = sizeof(tunnelcap_lane_config) };
+#include "esp.h"
+#include "secure.h"
 
-static const tunnelcap_lane_config defaults = {sizeof(tunnelcap_lane_config), 0, 0, 1, 0};
+enum { OLDEST = sizeof(tunnelcap_lane_config) };
+enum { LANES_MAX = 256, BURST_MAX = 1024, SLOTS_MAX = 1 << 20 };
+
+static const tunnelcap_lane_config defaults = {sizeof(tunnelcap_lane_config), 0, 0, 1, 32, 64};
 
 int32_t tunnelcap_lane_config_init(tunnelcap_lane_config *config, uint32_t size)
 {
@@ -21,34 +25,43 @@ static int32_t read_config(tunnelcap_lane_config *own, const tunnelcap_lane_conf
         return status;
     if (own->flags != 0)
         return TUNNELCAP_E_FLAGS;
-    if (own->reserved != 0)
-        return TUNNELCAP_E_RESERVED;
     if (own->count < 1 || own->count > LANES_MAX || own->index >= own->count)
+        return TUNNELCAP_E_RANGE;
+    if (own->max_burst < 1 || own->max_burst > BURST_MAX || own->key_slots < 1 ||
+        own->key_slots > SLOTS_MAX)
         return TUNNELCAP_E_RANGE;
     return TUNNELCAP_OK;
 }
 
-static size_t lay_out(uint8_t *base, tunnelcap_lane **lane)
+static size_t lay_out(uint8_t *base, const tunnelcap_lane_config *c,
+                      const tunnelcap_crypto *crypto, tunnelcap_lane *parts)
 {
     tunnelcap_i_layout layout = {base, 0};
 
-    *lane = tunnelcap_i_layout_add(&layout, 1, sizeof(**lane));
-    return layout.size;
+    tunnelcap_i_layout_add(&layout, 1, sizeof(*parts));
+    if (crypto == NULL)
+        return layout.size;
+    parts->jobs = tunnelcap_i_layout_add(&layout, c->max_burst, sizeof(*parts->jobs));
+    parts->ops = tunnelcap_i_layout_add(&layout, c->max_burst, sizeof(tunnelcap_crypto_op *));
+    parts->crypto_lane = tunnelcap_i_layout_add(
+        &layout, 1, crypto->lane_size(crypto->self, c->max_burst, c->key_slots));
+    return layout.size == SIZE_MAX ? 0 : layout.size;
 }
 
-size_t tunnelcap_lane_size(const tunnelcap_lane_config *config)
+size_t tunnelcap_lane_size(const tunnelcap_lane_config *config, const tunnelcap_crypto *crypto)
 {
     tunnelcap_lane_config own;
-    tunnelcap_lane *lane;
+    tunnelcap_lane parts;
 
-    return read_config(&own, config) == TUNNELCAP_OK ? lay_out(NULL, &lane) : 0;
+    return read_config(&own, config) == TUNNELCAP_OK ? lay_out(NULL, &own, crypto, &parts) : 0;
 }
 
 int32_t tunnelcap_lane_init(void *mem, size_t mem_size, const tunnelcap_lane_config *config,
-                            const uint8_t *seed, tunnelcap_lane **out)
+                            const uint8_t *seed, const tunnelcap_crypto *crypto,
+                            tunnelcap_lane **out)
 {
     tunnelcap_lane_config own;
-    tunnelcap_lane *lane;
+    tunnelcap_lane *lane = mem;
     size_t need;
     int32_t status = read_config(&own, config);
 
@@ -56,33 +69,48 @@ int32_t tunnelcap_lane_init(void *mem, size_t mem_size, const tunnelcap_lane_con
         return status;
     if (seed == NULL || out == NULL)
         return TUNNELCAP_E_INVALID;
-    need = lay_out(NULL, &lane);
+    need = tunnelcap_lane_size(config, crypto);
+    if (need == 0)
+        return TUNNELCAP_E_NOMEM;
     status = tunnelcap_i_memory_check(mem, mem_size, need);
     if (status != TUNNELCAP_OK)
         return status;
 
-    lay_out(mem, &lane);
-    memset(lane, 0, need);
+    memset(mem, 0, need);
+    lay_out(mem, &own, crypto, lane);
     lane->owner.bytes = need;
     lane->flow_key = tunnelcap_i_flow_key_from(seed);
     lane->id_first = own.index;
     lane->id_step = own.count;
     lane->id_span = 0x10000u / own.count;
     lane->id_next = tunnelcap_i_load32(seed + 16) % lane->id_span;
+    lane->max_burst = own.max_burst;
+    if (crypto != NULL) {
+        status = crypto->lane_init(crypto->self, lane->crypto_lane, own.max_burst, own.key_slots);
+        if (status != TUNNELCAP_OK) {
+            tunnelcap_i_wipe(mem, need);
+            return status;
+        }
+        lane->crypto = crypto;
+    }
     *out = lane;
     return TUNNELCAP_OK;
 }
 
 void tunnelcap_lane_fini(tunnelcap_lane *lane)
 {
+    if (lane != NULL && lane->crypto != NULL)
+        lane->crypto->lane_fini(lane->crypto->self, lane->crypto_lane);
     tunnelcap_i_memory_end(lane);
 }
 
 int32_t tunnelcap_lane_new(const tunnelcap_lane_config *config, const uint8_t *seed,
-                           const tunnelcap_alloc *alloc, tunnelcap_lane **out)
+                           const tunnelcap_crypto *crypto, const tunnelcap_alloc *alloc,
+                           tunnelcap_lane **out)
 {
     tunnelcap_lane_config own;
     tunnelcap_i_owner owner;
+    size_t need;
     void *mem;
     int32_t status = read_config(&own, config);
 
@@ -90,15 +118,22 @@ int32_t tunnelcap_lane_new(const tunnelcap_lane_config *config, const uint8_t *s
         return status;
     if (seed == NULL || out == NULL)
         return TUNNELCAP_E_INVALID;
-    status = tunnelcap_i_memory_get(tunnelcap_lane_size(config), alloc, &mem, &owner);
+    need = tunnelcap_lane_size(config, crypto);
+    if (need == 0)
+        return TUNNELCAP_E_NOMEM;
+    status = tunnelcap_i_memory_get(need, alloc, &mem, &owner);
     if (status != TUNNELCAP_OK)
         return status;
-    tunnelcap_lane_init(mem, owner.bytes, config, seed, out);
+    status = tunnelcap_lane_init(mem, need, config, seed, crypto, out);
+    if (status != TUNNELCAP_OK) {
+        owner.alloc.release(owner.alloc.arg, mem, need);
+        return status;
+    }
     (*out)->owner = owner;
     return TUNNELCAP_OK;
 }
 
 void tunnelcap_lane_free(tunnelcap_lane *lane)
 {
-    tunnelcap_i_memory_end(lane);
+    tunnelcap_lane_fini(lane);
 }

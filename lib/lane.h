@@ -9,6 +9,9 @@
 #include "flow.h"
 #include "object.h"
 
+/* What ESP notes of a packet while its provider works; defined in esp.h. */
+typedef struct tunnelcap_i_esp_job tunnelcap_i_esp_job;
+
 struct tunnelcap_lane {
     tunnelcap_i_owner owner;
     tunnelcap_i_flow_key flow_key;
@@ -18,6 +21,11 @@ struct tunnelcap_lane {
     uint32_t id_step;  /* the number of lanes */
     void *table;       /* tunnelcap_table that it is attached to, or NULL */
     uint32_t slot;     /* its place in that table */
+    uint32_t max_burst;
+    const tunnelcap_crypto *crypto; /* or NULL */
+    void *crypto_lane;              /* the provider's state */
+    tunnelcap_i_esp_job *jobs;      /* max_burst of them */
+    tunnelcap_crypto_op **ops;      /* for a run of the provider */
 };
 
 /* The lane's next IPv4 identification; never 0, which kernels replace by one of their own. */

@@ -5,14 +5,15 @@
  * One thread's own state: what the data path draws on and shares with nobody.
  *
  * The library has no random source and no thread-local storage. A lane holds what a thread
- * needs instead: the key of its flow hashes and its share of the IPv4 identification numbers.
+ * needs instead: the key of its flow hashes, its share of the IPv4 identification numbers, and
+ * the working state of its crypto provider.
  * Each thread that encapsulates, or uses a table, has a lane; a lane is used by one thread at a
  * time.
  */
 #ifndef TUNNELCAP_LANE_H
 #define TUNNELCAP_LANE_H
 
-#include <tunnelcap/packet.h>
+#include <tunnelcap/crypto.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -33,7 +34,10 @@ typedef struct tunnelcap_lane_config {
     uint16_t index; /**< Which of the process's lanes this is, from 0: below `count`. */
     uint16_t count; /**< How many lanes share the local addresses, 1 to 256: no two of them
                          ever choose the same IPv4 identification. Default 1. */
-    uint32_t reserved; /**< Zero. */
+    uint32_t max_burst; /**< With a crypto provider: most packets given to it at a time, 1 to
+                             1024; longer bursts go in parts. Default 32. */
+    uint32_t key_slots; /**< With a crypto provider: keys that it keeps ready, 1 to 2^20. A lane
+                             that uses more SAs in turn loads keys again. Default 64. */
 } tunnelcap_lane_config;
 
 /**
@@ -54,12 +58,14 @@ TUNNELCAP_API int32_t tunnelcap_lane_config_init(tunnelcap_lane_config *config, 
  * Tell how many bytes tunnelcap_lane_init() needs for a configuration.
  *
  * @param config a configuration
- * @return bytes, a multiple of 64; 0 when the configuration would be refused
+ * @param crypto the provider that the lane is to work with, or NULL
+ * @return bytes, a multiple of 64; 0 when the arguments would be refused
  *
  * Threads  any
  * @since 1.0
  */
-TUNNELCAP_API size_t tunnelcap_lane_size(const tunnelcap_lane_config *config);
+TUNNELCAP_API size_t tunnelcap_lane_size(const tunnelcap_lane_config *config,
+                                         const tunnelcap_crypto *crypto);
 
 /**
  * Make a lane in the caller's memory.
@@ -69,22 +75,24 @@ TUNNELCAP_API size_t tunnelcap_lane_size(const tunnelcap_lane_config *config);
  * @param config   a configuration; not used after the call
  * @param seed     ::TUNNELCAP_SEED_SIZE bytes from the system's random source, fresh for each
  *                 lane; not used after the call
+ * @param crypto   the provider for ESP, which must outlive the lane; NULL without ESP
  * @param out      receives the lane; untouched on failure
  *
  * @retval TUNNELCAP_OK         *out is ready
  * @retval TUNNELCAP_E_INVALID  a pointer is NULL or mem is misaligned
  * @retval TUNNELCAP_E_VERSION  the configuration is of an unknown version
  * @retval TUNNELCAP_E_FLAGS    an unknown flag
- * @retval TUNNELCAP_E_RESERVED a reserved field is not zero
- * @retval TUNNELCAP_E_RANGE    index or count out of range
- * @retval TUNNELCAP_E_NOMEM    mem_size is too small
+ * @retval TUNNELCAP_E_RANGE    a number out of range
+ * @retval TUNNELCAP_E_NOMEM    mem_size is too small, or the provider has no memory
+ * @retval TUNNELCAP_E_CRYPTO   the provider failed
  *
  * Threads  any
  * @since 1.0
  */
 TUNNELCAP_API int32_t tunnelcap_lane_init(void *mem, size_t mem_size,
                                           const tunnelcap_lane_config *config,
-                                          const uint8_t *seed, tunnelcap_lane **out);
+                                          const uint8_t *seed, const tunnelcap_crypto *crypto,
+                                          tunnelcap_lane **out);
 
 /**
  * End a lane made by tunnelcap_lane_init() and wipe its memory. Detach it from its table first.
@@ -101,6 +109,7 @@ TUNNELCAP_API void tunnelcap_lane_fini(tunnelcap_lane *lane);
  *
  * @param config a configuration
  * @param seed   as for tunnelcap_lane_init()
+ * @param crypto as for tunnelcap_lane_init()
  * @param alloc  the allocator, copied; NULL for malloc and free
  * @param out    receives the lane; untouched on failure
  * @return as tunnelcap_lane_init(), ::TUNNELCAP_E_VERSION and ::TUNNELCAP_E_INVALID also for the
@@ -111,6 +120,7 @@ TUNNELCAP_API void tunnelcap_lane_fini(tunnelcap_lane *lane);
  * @since 1.0
  */
 TUNNELCAP_API int32_t tunnelcap_lane_new(const tunnelcap_lane_config *config, const uint8_t *seed,
+                                         const tunnelcap_crypto *crypto,
                                          const tunnelcap_alloc *alloc, tunnelcap_lane **out);
 
 /**

@@ -11,7 +11,9 @@
  * |--------------|--------------------------------|-------------------------------------|
  * | -101 .. -199 | ::TUNNELCAP_CLASS_DROP         | drop the packet, count the reason   |
  * | -201 .. -299 | ::TUNNELCAP_CLASS_ROOM         | give room, or send a smaller packet |
+ * | -301 .. -399 | ::TUNNELCAP_CLASS_REKEY        | make a new security association     |
  * | -401 .. -499 | ::TUNNELCAP_CLASS_CALLER       | mend the calling program            |
+ * | -501 .. -599 | ::TUNNELCAP_CLASS_PROVIDER     | look at the crypto provider         |
  *
  * Numbers are never reused and never change their meaning.
  */
@@ -43,31 +45,45 @@ enum {
     TUNNELCAP_MSS_PROTECTED = 6, /**< TCP-AO, or TCP-MD5 where one was to be inserted. */
     TUNNELCAP_MSS_NO_ROOM = 7,   /**< No room to insert: TCP header full, or no headroom. */
     TUNNELCAP_NOT_SYN = 8,       /**< Not TCP, or TCP without SYN: nothing to clamp. */
-    TUNNELCAP_FRAGMENT = 9       /**< A fragment that does not hold the TCP header. */
+    TUNNELCAP_FRAGMENT = 9,      /**< A fragment that does not hold the TCP header. */
+    TUNNELCAP_REKEY_SOON = 10    /**< Encrypted; a soft limit is reached: make a new SA. */
 };
 
 /** -1xx: drop the packet and count the reason. */
 enum {
-    TUNNELCAP_E_TRUNCATED = -101,   /**< Ends before its headers say. */
-    TUNNELCAP_E_MALFORMED = -102,   /**< A header contradicts itself or its RFC. */
-    TUNNELCAP_E_CHECKSUM = -103,    /**< A checksum that is present is wrong. */
-    TUNNELCAP_E_NO_CHECKSUM = -104, /**< The tunnel demands a checksum; the packet has none. */
-    TUNNELCAP_E_PROTOCOL = -106,    /**< Not a protocol that a tunnel of this kind carries. */
-    TUNNELCAP_E_NO_TUNNEL = -107,   /**< Belongs to no tunnel here: addresses, key or port. */
-    TUNNELCAP_E_GRE_VERSION = -108, /**< Enhanced GRE (version 1, PPTP) or a later version. */
-    TUNNELCAP_E_GRE_FLAGS = -109,   /**< GRE routing, strict source route or reserved bit 5 set. */
-    TUNNELCAP_E_SEQUENCE = -110,    /**< Out of order, and the tunnel drops such packets. */
-    TUNNELCAP_E_FRAGMENT = -111,    /**< A fragment of an outer packet: reassemble first. */
-    TUNNELCAP_E_ECN = -112,         /**< Congestion mark over a Not-ECT packet (RFC 6040 4.2). */
-    TUNNELCAP_E_LOOP = -113,        /**< The inner destination is the encapsulator itself. */
-    TUNNELCAP_E_NO_ROUTE = -115     /**< No route for the inner destination. */
+    TUNNELCAP_E_TRUNCATED = -101,    /**< Ends before its headers say. */
+    TUNNELCAP_E_MALFORMED = -102,    /**< A header contradicts itself or its RFC. */
+    TUNNELCAP_E_CHECKSUM = -103,     /**< A checksum that is present is wrong. */
+    TUNNELCAP_E_NO_CHECKSUM = -104,  /**< The tunnel demands a checksum; the packet has none. */
+    TUNNELCAP_E_AUTH = -105,         /**< Wrong integrity check value (ICV). */
+    TUNNELCAP_E_PROTOCOL = -106,     /**< Not a protocol that a tunnel of this kind carries. */
+    TUNNELCAP_E_NO_TUNNEL = -107,    /**< Belongs to no tunnel here: addresses, key or port. */
+    TUNNELCAP_E_GRE_VERSION = -108,  /**< Enhanced GRE (version 1, PPTP) or a later version. */
+    TUNNELCAP_E_GRE_FLAGS = -109,    /**< GRE routing, strict source route or reserved bit 5 set. */
+    TUNNELCAP_E_SEQUENCE = -110,     /**< Out of order, and the tunnel drops such packets. */
+    TUNNELCAP_E_FRAGMENT = -111,     /**< A fragment of an outer packet: reassemble first. */
+    TUNNELCAP_E_ECN = -112,          /**< Congestion mark over a Not-ECT packet (RFC 6040 4.2). */
+    TUNNELCAP_E_LOOP = -113,         /**< The inner destination is the encapsulator itself. */
+    TUNNELCAP_E_PADDING = -114,      /**< ESP padding that RFC 4303 2.4 does not know. */
+    TUNNELCAP_E_NO_ROUTE = -115,     /**< No route for the inner destination. */
+    TUNNELCAP_E_REPLAY = -116,       /**< Seen before, or left of the replay window. */
+    TUNNELCAP_E_DUMMY = -118,        /**< A dummy packet (RFC 4303 2.6), verified. */
+    TUNNELCAP_E_IKE = -119,          /**< IKE behind a non-ESP marker: give it to the IKE daemon. */
+    TUNNELCAP_E_NAT_KEEPALIVE = -120 /**< A NAT keepalive (RFC 3948 2.3). */
 };
 
 /** -2xx: give room, or send a smaller packet. */
 enum {
     TUNNELCAP_E_HEADROOM = -201, /**< Fewer bytes before the packet than `_headroom` asks for. */
+    TUNNELCAP_E_TAILROOM = -202, /**< Fewer bytes behind the packet than needed. */
     TUNNELCAP_E_TOO_BIG = -203,  /**< Larger than the tunnel's inner MTU, or than IP allows. */
     TUNNELCAP_E_FULL = -204      /**< No free slot left in a structure of fixed capacity. */
+};
+
+/** -3xx: make a new security association. */
+enum {
+    TUNNELCAP_E_SEQ_EXHAUSTED = -301, /**< Sequence numbers or IVs are used up. */
+    TUNNELCAP_E_EXPIRED = -302        /**< A hard lifetime is reached. */
 };
 
 /** -4xx: the calling program (or its configuration) is wrong. */
@@ -85,16 +101,27 @@ enum {
     TUNNELCAP_E_PORT = -411,        /**< UDP port out of range. */
     TUNNELCAP_E_RANGE = -412,       /**< A number is out of its documented range. */
     TUNNELCAP_E_RESERVED = -413,    /**< A reserved field is not zero. */
-    TUNNELCAP_E_BUSY = -414         /**< A lane still reads what is to be reused: call again. */
+    TUNNELCAP_E_BUSY = -414,        /**< A lane still reads what is to be reused: call again. */
+    TUNNELCAP_E_WEAK = -415,        /**< A weak or clear algorithm without opt-in. */
+    TUNNELCAP_E_KEY = -416,         /**< A key or salt of a wrong length. */
+    TUNNELCAP_E_TRANSFORM = -417,   /**< Unknown algorithm, or a combination that is none. */
+    TUNNELCAP_E_NO_NONCE = -418     /**< Nobody says why nonces cannot repeat. */
+};
+
+/** -5xx: the crypto provider. */
+enum {
+    TUNNELCAP_E_CRYPTO = -501 /**< The provider failed, or gave a wrong answer. */
 };
 
 /** Classes of status, see tunnelcap_status_class(). */
 enum {
-    TUNNELCAP_CLASS_OK = 0,     /**< 0 or positive. */
-    TUNNELCAP_CLASS_DROP = 1,   /**< -1xx */
-    TUNNELCAP_CLASS_ROOM = 2,   /**< -2xx */
-    TUNNELCAP_CLASS_CALLER = 4, /**< -4xx */
-    TUNNELCAP_CLASS_UNKNOWN = 9 /**< Not a status of this version. */
+    TUNNELCAP_CLASS_OK = 0,       /**< 0 or positive. */
+    TUNNELCAP_CLASS_DROP = 1,     /**< -1xx */
+    TUNNELCAP_CLASS_ROOM = 2,     /**< -2xx */
+    TUNNELCAP_CLASS_REKEY = 3,    /**< -3xx */
+    TUNNELCAP_CLASS_CALLER = 4,   /**< -4xx */
+    TUNNELCAP_CLASS_PROVIDER = 5, /**< -5xx */
+    TUNNELCAP_CLASS_UNKNOWN = 9   /**< Not a status of this version. */
 };
 
 /**
