@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+/* The inside of a security association. */
+#ifndef TUNNELCAP_I_ESP_H
+#define TUNNELCAP_I_ESP_H
+
+#include <tunnelcap/esp.h>
+
+#include "atomic.h"
+#include "outer.h"
+#include "replay.h"
+
+enum { TUNNELCAP_I_ESP_HEADER = 8, TUNNELCAP_I_ESP_TRAILER = 2, TUNNELCAP_I_PAD_MAX = 255 };
+
+struct tunnelcap_esp {
+    tunnelcap_i_owner owner;
+    const tunnelcap_crypto *crypto;
+    void *key; /* the provider's, behind this struct */
+    tunnelcap_i_outer outer;
+    tunnelcap_transform_info facts;
+    uint32_t spi;
+    uint32_t tfc_size;
+    uint32_t tfc_multiple;
+    uint16_t udp_dst_port;
+    uint8_t flags; /* TUNNELCAP_ESP_ */
+    uint8_t direction;
+    uint8_t mode;
+    uint8_t salt[4];
+    uint8_t any_address; /* inbound: no local address configured */
+    uint8_t udp_len;     /* outbound: 8 in UDP, else 0 */
+    uint8_t head_len;    /* ESP header and IV */
+    /* Outbound: numbers from seq_first on, the IV running along; see esp.c. */
+    uint64_t seq_first;
+    uint64_t seq_end;  /* first number that is not to be sent */
+    uint64_t seq_soft; /* from here on, rekey */
+    uint64_t iv_first; /* IV of seq_first, sender id included */
+    int32_t end_status; /* what seq_end means */
+    uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes, soft_ns, hard_ns;
+    tunnelcap_i_atomic64 seq_next;
+    tunnelcap_i_atomic64 packets;
+    tunnelcap_i_atomic64 bytes;
+    tunnelcap_i_atomic64 peer; /* inbound: hash of the last source, 0 before the first */
+    tunnelcap_i_replay replay;
+};
+
+/* What is noted of a packet while the provider works on it. */
+struct tunnelcap_i_esp_job {
+    tunnelcap_crypto_op op;
+    tunnelcap_pkt *pkt;
+    tunnelcap_i_inner inner; /* outbound, tunnel mode */
+    tunnelcap_i_opened o;    /* inbound */
+    uint64_t seq;
+    uint32_t text_len;    /* payload, TFC padding, padding, trailer */
+    uint32_t payload_len; /* of it: payload */
+    uint32_t at;          /* transport mode: where the ESP header goes in, from the IP header */
+    uint32_t next_at;     /* transport mode: where the IP headers name what follows them */
+    uint8_t next_header;
+};
+
+/* 1 if a lane can work for an SA. */
+static inline uint32_t tunnelcap_i_esp_lane_ok(const tunnelcap_esp *esp,
+                                               const tunnelcap_lane *lane)
+{
+    return lane->crypto == esp->crypto;
+}
+
+/* Bytes that `payload` bytes become: padded, with trailer (RFC 4303 2.4), TFC padding included. */
+static inline uint32_t tunnelcap_i_esp_text_len(const tunnelcap_esp *esp, uint32_t payload)
+{
+    uint32_t align = esp->facts.align;
+
+    if (payload < esp->tfc_size)
+        payload = esp->tfc_size;
+    if (esp->tfc_multiple > 1)
+        payload = (payload + esp->tfc_multiple - 1) / esp->tfc_multiple * esp->tfc_multiple;
+    return (payload + TUNNELCAP_I_ESP_TRAILER + align - 1) / align * align;
+}
+
+/* Find where ESP goes into an IP packet in transport mode, and which byte names what follows. */
+int32_t tunnelcap_i_esp_transport_at(const uint8_t *p, const tunnelcap_i_ip *ip, uint32_t *at,
+                                     uint32_t *next_at);
+
+/* Set length and, of IPv4, checksum of an IP header that now heads `total` bytes. */
+void tunnelcap_i_esp_fix_ip(uint8_t *p, uint32_t header_len, uint32_t total);
+
+#endif
