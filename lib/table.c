@@ -365,6 +365,8 @@ static int32_t read_tunnel(tunnelcap_tunnel *own, const tunnelcap_tunnel *tunnel
 
 static void set_mss(tunnelcap_i_tunnel *slot, const tunnelcap_tunnel *tunnel)
 {
+    const tunnelcap_i_outer *outer = tunnelcap_i_tunnel_outer(slot);
+    uint32_t fits = tunnelcap_i_outer_inner_mtu(outer, UINT32_MAX);
     tunnelcap_mss_config mss;
 
     tunnelcap_mss_config_init(&mss, sizeof(mss), slot->mtu);
@@ -375,6 +377,11 @@ static void set_mss(tunnelcap_i_tunnel *slot, const tunnelcap_tunnel *tunnel)
     mss.insert4 = tunnel->insert4;
     mss.insert6 = tunnel->insert6;
     tunnelcap_i_mss_read(&slot->mss, &mss);
+    slot->mss.max = slot->mtu < fits ? slot->mtu : fits;
+    slot->headroom = outer->header_len;
+    if ((slot->flags & TUNNELCAP_TUNNEL_CLAMP_ENCAP) &&
+        (slot->mss.insert[0] != 0 || slot->mss.insert[1] != 0))
+        slot->headroom += TUNNELCAP_I_MSS_INSERT;
 }
 
 /* Fill what all kinds of tunnel have; the kind's own part has been built. */

@@ -96,20 +96,19 @@ static int32_t check_fit(const tunnelcap_i_tunnel *tunnel, const tunnelcap_pkt *
                          const tunnelcap_meta *meta, const tunnelcap_i_ip *ip,
                          tunnelcap_result *result)
 {
-    uint32_t insert = tunnel->mss.insert[ip->family == TUNNELCAP_IPV6] != 0 ? 4 : 0;
     uint32_t only = tunnel->key.kind == TUNNELCAP_KIND_IPIP ? tunnel->as.ipip.flags : 0;
+    int32_t status = meta == NULL ? TUNNELCAP_OK : tunnelcap_i_meta_check(meta, ip->total);
 
-    if (meta != NULL && tunnelcap_i_meta_check(meta, ip->total) != TUNNELCAP_OK)
-        return tunnelcap_i_meta_check(meta, ip->total);
-    if (only != 0 && (only == TUNNELCAP_IPIP_ONLY_IPV4) != (ip->family == TUNNELCAP_IPV4))
+    if (status == TUNNELCAP_OK && only != 0 &&
+        (only == TUNNELCAP_IPIP_ONLY_IPV4) != (ip->family == TUNNELCAP_IPV4))
         return TUNNELCAP_E_PROTOCOL;
-    if (ip->total > tunnel->mtu) {
-        result->value = tunnel->mtu;
-        return TUNNELCAP_E_TOO_BIG;
-    }
-    if (pkt->off < tunnelcap_i_tunnel_outer(tunnel)->header_len + insert)
+    if (status == TUNNELCAP_OK && ip->total > tunnel->mss.max)
+        status = TUNNELCAP_E_TOO_BIG;
+    if (status == TUNNELCAP_E_TOO_BIG)
+        result->value = tunnel->mss.max;
+    if (status == TUNNELCAP_OK && pkt->off < tunnel->headroom)
         return TUNNELCAP_E_HEADROOM;
-    return TUNNELCAP_OK;
+    return status;
 }
 
 static int32_t encap_one(const tunnelcap_table *table, const tunnelcap_i_view *view,

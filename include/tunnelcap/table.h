@@ -79,7 +79,8 @@ typedef struct tunnelcap_tunnel_info {
     uint32_t key;          /**< Key expected, where flagged. */
     uint32_t vrf;          /**< Routing instance of inner packets. */
     uint32_t inner_mtu;    /**< Largest inner packet. */
-    uint32_t headroom;     /**< Bytes that encapsulation adds. */
+    uint32_t headroom;     /**< Bytes to leave: what encapsulation adds, and 4 more where it
+                                may insert an MSS. */
     uint16_t udp_port;     /**< UDP destination port, where flagged. */
     uint16_t limit4;       /**< MSS limit in force over IPv4. */
     uint16_t limit6;       /**< MSS limit in force over IPv6. */
