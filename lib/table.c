@@ -7,7 +7,8 @@ enum { TUNNELS_MAX = 1 << 20, ROUTES_MAX = 1 << 22, LANES_MAX = 256 };
 enum { MTU_MIN = 68, MTU_MAX = 65535, PATH_MTU = 1500 };
 enum { USED_OLD = 1, USED_NEW = 2 };
 
-static const tunnelcap_table_config defaults = {sizeof(defaults), 0, 256, 1024, 4, 0};
+static const tunnelcap_table_config defaults = {
+    sizeof(defaults), 0, 256, 1024, TUNNELCAP_I_LANES_MAX < 4 ? TUNNELCAP_I_LANES_MAX : 4, 0};
 
 static const tunnelcap_tunnel tunnel_defaults = {
     sizeof(tunnel_defaults),
