@@ -252,6 +252,7 @@ static int32_t decap_one(const tunnelcap_table *table, const tunnelcap_i_view *v
     if (status == TUNNELCAP_KEEPALIVE) {
         result->vrf = tunnel->key.outer_vrf;
         result->action = TUNNELCAP_DO_REPLY;
+        result->l3_len = TUNNELCAP_I_IPV4_HEADER; /* a keepalive's has no options */
         return status;
     }
     if (status == TUNNELCAP_OK &&
