@@ -122,8 +122,9 @@ def make_network():
         run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1",
             "net.ipv6.conf.all.keep_addr_on_down=1", "net.ipv4.conf.all.rp_filter=0",
             "net.ipv4.conf.default.rp_filter=0", node=node)
-    # The edge is strict about sources, as many hosts are: the gateway has to cope.
-    run("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=1", node="edge")
+    # Strict about sources, as many hosts are, although clients' packets come out of tunnels while
+    # the way back to them leads elsewhere: the gateway has to cope.
+    run("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=1", node="cust")
     cable("net", "edge0", "edge", "eth0", ("10.2.0.1/24", "10.2.0.2/24"),
           ("2001:db8:2::1/64", EDGE6 + "/64"))
     cable("net", "cust0", "cust", "eth0", ("10.3.0.1/24", "10.3.0.2/24"),
@@ -278,11 +279,14 @@ def check_pings(t, edge, cust):
     for name, thread, result in jobs:
         thread.join()
         t.check(name, result == [True], "no answer")
-    for i, (_, name, _, _) in enumerate(TUNNELS):
+    for _, name, _, options in TUNNELS:
         out, into = edge.tunnel(name)["encap"], cust.tunnel(name)["decap"]
+        stripped = 8 * into["packets"] if "encap_limit" in options else 0  # by the kernel, unseen
         t.check(f"counters of {name} agree",
                 out["packets"] == into["packets"] >= 8 and
-                out["inner_bytes"] == into["inner_bytes"] < out["outer_bytes"], (out, into))
+                out["inner_bytes"] == into["inner_bytes"] and
+                out["outer_bytes"] == into["outer_bytes"] + stripped > out["inner_bytes"],
+                (out, into))
         t.check(f"{name} refuses nothing", not out["reasons"] and not into["reasons"],
                 (out, into))
 
