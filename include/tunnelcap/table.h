@@ -30,8 +30,8 @@ typedef struct tunnelcap_table_config {
     uint32_t flags;    /**< Zero. */
     uint32_t tunnels;  /**< Most tunnels, 1 to 2^20; default 256. */
     uint32_t routes;   /**< Most routes, 1 to 2^22; default 1024. */
-    uint32_t lanes;    /**< Most lanes attached at a time, 1 to 256; default 4. Only 1 where the
-                            compiler has no lock-free 64-bit atomics. */
+    uint32_t lanes;    /**< Most lanes attached at a time, 1 to 256; default 4. Where the compiler
+                            has no lock-free 64-bit atomics: 1, and no more. */
     uint32_t reserved; /**< Zero. */
 } tunnelcap_table_config;
 
@@ -139,13 +139,13 @@ typedef struct tunnelcap_result {
     uint64_t tunnel;   /**< Id of the tunnel, 0 if none was found. */
     int32_t status;    /**< Why. */
     uint32_t value;    /**< EtherType when delivered (0: a keepalive that came back), inner MTU
-                            when above it, else 0. */
+                            when too big, else 0. */
     uint16_t index;    /**< Which packet of the burst. */
     uint16_t flags;    /**< TUNNELCAP_RESULT_ flags. */
     uint8_t action;    /**< TUNNELCAP_DO_ */
     uint8_t l3_len;    /**< Bytes of IP header with options and extension headers that the
-                            packet now begins with, if it is sent or delivered; 0 if it is not
-                            IP or they exceed 255. */
+                            packet now begins with; 0 if it is dropped, is not IP, or they
+                            exceed 255. */
     uint8_t l4_len;    /**< Bytes of UDP header behind it, if it is sent in UDP. */
     uint8_t reserved;  /**< Zero. */
     uint32_t vrf;      /**< Routing instance where the packet goes on. */
@@ -557,8 +557,7 @@ TUNNELCAP_API int32_t tunnelcap_table_reasons(const tunnelcap_table *table, uint
  *
  * Status of a packet: those of tunnelcap_gre_encap() and tunnelcap_ipip_encap(), and
  * @retval TUNNELCAP_E_NO_ROUTE no route for the destination
- * @retval TUNNELCAP_E_TOO_BIG  larger than the inner MTU, which stands in `value`; or, with 0
- *                              there, a GSO packet
+ * @retval TUNNELCAP_E_TOO_BIG  larger than the inner MTU, which stands in `value`, or a GSO packet
  *
  * A packet that is dropped is unchanged, but for a clamp.
  *
