@@ -130,7 +130,7 @@ static void update_checksum(uint8_t *field, uint16_t before, uint16_t after)
 
 static uint16_t swap_if_odd(uint16_t value, uint32_t at)
 {
-    return at & 1 ? (uint16_t)(value << 8 | value >> 8) : value;
+    return (uint16_t)(at & 1 ? value << 8 | value >> 8 : value);
 }
 
 /* Lower every MSS above the limit. `partial`: the checksum does not cover the options yet. */
