@@ -543,13 +543,18 @@ main_captures() {
 # namespace, but in a container may have to take one all the same. In it we are not root: as
 # such tcpdump would want to become another user, and there is none.
 find_namespaces() {
+    local root_reason=''
     if [ "$(id -u)" -eq 0 ]; then
         flags=(-nm)
-        reason=$(unshare "${flags[@]}" "$BASH" "$here/demo.sh" --probe 2>&1) && return 0
+        root_reason=$(try_namespaces) && return 0
     fi
     flags=(-nmU --map-user=1000 --map-group=1000 --keep-caps)
-    reason=$(unshare "${flags[@]}" "$BASH" "$here/demo.sh" --probe 2>&1)
+    reason=$(try_namespaces) && return 0
+    reason=${root_reason:-$reason}
+    return 1
 }
+
+try_namespaces() { unshare "${flags[@]}" "$BASH" "$here/demo.sh" --probe 2>&1; }
 
 main() {
     local flags reason log
