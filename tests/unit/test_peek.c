@@ -12,7 +12,7 @@ static test_frame frame;
 enum { GRE = 47, UDP = 17, ESP = 50, IPV4 = 4, IPV6 = 41 };
 
 /* Look at the frame in memory of its exact length; the packet must not be touched, and after a
- * failure the result must be blank. */
+ * failure of the IP header the result must be blank. */
 static int32_t look(const tunnelcap_meta *meta, tunnelcap_peek_result *result)
 {
     tunnelcap_pkt pkt = test_pkt(frame.bytes, frame.len, 0);
@@ -22,7 +22,7 @@ static int32_t look(const tunnelcap_meta *meta, tunnelcap_peek_result *result)
     int32_t status = tunnelcap_peek(&pkt, meta, result);
     ck_assert_int_eq(pkt.status, INT32_MIN);
     ck_assert_uint_eq(result->size, sizeof(*result));
-    if (status != TUNNELCAP_OK) {
+    if (status != TUNNELCAP_OK && result->src.family == 0) { /* nothing was recognised */
         tunnelcap_peek_result blank;
         memset(&blank, 0, sizeof(blank));
         blank.size = sizeof(blank);
@@ -112,8 +112,8 @@ START_TEST(esp_ike_and_keepalives_are_told_apart)
         {esp, 12, 60000, 4500, TUNNELCAP_KIND_ESP, TUNNELCAP_OK},
         {esp, 12, 4500, 60000, TUNNELCAP_KIND_ESP, TUNNELCAP_OK},
         {esp, 12, 4501, 60000, TUNNELCAP_KIND_NONE, TUNNELCAP_OK},
-        {esp, 7, 4500, 4500, 0, TUNNELCAP_E_TRUNCATED},
-        {esp, 0, 4500, 4500, 0, TUNNELCAP_E_TRUNCATED},
+        {esp, 7, 4500, 4500, TUNNELCAP_KIND_ESP, TUNNELCAP_E_TRUNCATED},
+        {esp, 0, 4500, 4500, TUNNELCAP_KIND_ESP, TUNNELCAP_E_TRUNCATED},
         {ike, 12, 4500, 4500, TUNNELCAP_KIND_IKE, TUNNELCAP_OK},
         {alive, 1, 4500, 4500, TUNNELCAP_KIND_NAT_KEEPALIVE, TUNNELCAP_OK},
     };
@@ -127,7 +127,7 @@ START_TEST(esp_ike_and_keepalives_are_told_apart)
             test_push_ip(&frame, &ip, UDP);
             ck_assert_status(look(NULL, &got), rows[i].status);
             ck_assert_uint_eq(got.kind, rows[i].kind);
-            if (rows[i].kind == TUNNELCAP_KIND_ESP) {
+            if (rows[i].kind == TUNNELCAP_KIND_ESP && rows[i].status == TUNNELCAP_OK) {
                 ck_assert_uint_eq(got.key, 0x0102);
                 ck_assert_uint_eq(got.seq, 9);
                 ck_assert_uint_eq(got.flags, TUNNELCAP_PEEK_UDP | TUNNELCAP_PEEK_SEQUENCE);
@@ -204,7 +204,40 @@ START_TEST(gre_that_is_refused_says_why)
                                            : bit == 14 || bit == 11 || bit == 10
                                                ? TUNNELCAP_E_GRE_FLAGS
                                                : TUNNELCAP_OK);
+        ck_assert_uint_eq(got.kind, TUNNELCAP_KIND_GRE); /* even where it is refused */
+        ck_assert_uint_eq(got.dst.family, TUNNELCAP_IPV4);
     }
+}
+END_TEST
+
+START_TEST(a_packet_whose_tail_is_cut_off_can_be_looked_at)
+{
+    test_gre header = {TEST_GRE_K, 0x0800, 5, 0};
+    test_ip ip = test_between(A6, B6);
+    tunnelcap_peek_result got;
+    test_payload(&frame, 400);
+    test_push_gre(&frame, &header);
+    test_push_udp(&frame, &ip, 51000, 4754);
+    test_push_ip(&frame, &ip, UDP);
+    frame.len = 40 + 8 + 8;
+    ck_assert_status(look(NULL, &got), TUNNELCAP_OK);
+    ck_assert_uint_eq(got.kind, TUNNELCAP_KIND_GRE);
+    ck_assert_uint_eq(got.key, 5);
+}
+END_TEST
+
+START_TEST(udp_of_no_tunnel_may_be_of_any_length)
+{
+    test_ip ip = test_between(A4, B4);
+    tunnelcap_peek_result got;
+    test_payload(&frame, 20);
+    test_push_udp(&frame, &ip, 51000, 53);
+    test_push_ip(&frame, &ip, UDP);
+    frame.bytes[24] = 0;
+    frame.bytes[25] = 0; /* the UDP length */
+    ck_assert_status(look(NULL, &got), TUNNELCAP_OK);
+    ck_assert_uint_eq(got.kind, TUNNELCAP_KIND_NONE);
+    ck_assert_uint_eq(got.dst_port, 53);
 }
 END_TEST
 
@@ -296,6 +329,8 @@ Suite *test_peek_suite(void)
         other_packets_are_no_tunnel,
         fragments_tell_addresses_and_protocol,
         gre_that_is_refused_says_why,
+        a_packet_whose_tail_is_cut_off_can_be_looked_at,
+        udp_of_no_tunnel_may_be_of_any_length,
         peek_refuses_cut_headers_and_survives_flips,
         packets_from_sockets_are_looked_at_by_their_meta,
         peek_checks_its_arguments,
