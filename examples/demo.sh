@@ -259,7 +259,8 @@ cleanup() {
         kill "$pid" 2>/dev/null || true
     done
     wait
-    [ -z "$keep" ] || { mkdir -p "$keep" && cp -- "$work"/*.{json,log,pcap} "$keep"; }
+    [ -z "$keep" ] ||
+        find "$work" -name '*.*' -type f -exec cp -t "$keep" {} +
     rm -rf -- "$work"
 }
 
@@ -332,11 +333,13 @@ transfer() {
 sum() { sha256sum <"$1" | cut -d ' ' -f 1; }
 
 # ------------------------------------------------------------------------------ observation
-# capture NODE DEV FILE FILTER: -Z root, since the user tcpdump does not exist in a user
-# namespace. Checksums that tcpdump calls wrong on cables would be its ignorance: the kernel
-# finishes them only where a packet leaves for TUN, a raw socket or a queue.
+# capture NODE DEV FILE FILTER: -Z root, since the user tcpdump may not read our files;
+# --immediate-mode, since what waits in a buffer when tcpdump ends is lost. The cables keep their
+# checksum offload: the kernel finishes a checksum where a packet leaves for a TUN device or for
+# NFQUEUE, so that what is in the tunnel always has a right one.
 capture() {
-    start "$1" tcpdump -Z root -U -n -s 160 -i "$2" -w "$3" "$4" >"$3.log" 2>&1
+    start "$1" tcpdump -Z root --immediate-mode -B 16384 -U -n -s 160 -i "$2" -w "$3" "$4" \
+        >"$3.log" 2>&1
     captures+=($!)
     await 5 grep -q 'listening on' "$3.log" || die "tcpdump does not start: $(cat "$3.log")"
 }
@@ -380,8 +383,9 @@ show_counters() {
     local node sent received
     for node in edge customer; do
         echo
-        say "tunnelcap-gateway stats, $node:"
-        gateway stats --control "$work/$node.sock" | indent
+        say "What the gateway of the $node has counted (tunnelcap-gateway stats):"
+        gateway stats --control "$work/$node.sock" |
+            sed -n -e 's/ *$//' -e '/ WAY /,/^ *out/p' -e '/^Clamped/p' | indent
     done
     echo
     sent=$(counter edge encap inner_bytes)
@@ -407,6 +411,7 @@ run_tunnel() {
     capture core customer0 "$work/wire.pcap" "$gre or tcp"
     transfer download download "$work/file" "$work/got"
     transfer upload upload "$work/file" "$work/got" 20
+    sleep 0.3 # for the captures to catch up
     for pid in "${captures[@]}"; do
         stop "$pid"
     done
@@ -432,7 +437,6 @@ run_without_clamp() {
 not() { ! "$@"; }
 
 main_inside() {
-    keep=$1
     work=/run/demo
     mount -t tmpfs tmpfs /run
     mkdir "$work"
@@ -519,7 +523,6 @@ round_trip() {
 pcap() { "$build/examples/pcap/tunnelcap-pcap" "$@"; }
 
 main_captures() {
-    keep=$1
     work=$(mktemp -d)
     trap cleanup EXIT
     make_capture >"$work/inner.pcap"
@@ -536,20 +539,26 @@ main_captures() {
 }
 
 # ---------------------------------------------------------------------------------- the whole
-# Sets `flags` to what unshare needs here, or `reason` to why nothing works. As root no user
-# namespace is needed; a container's root may have to take that way all the same.
+# Sets `flags` to what unshare needs here, or `reason` to why nothing works. Root needs no user
+# namespace, but in a container may have to take one all the same. In it we are not root: as
+# such tcpdump would want to become another user, and there is none.
 find_namespaces() {
-    local try
-    for try in -nm -Urnm; do
-        [ "$try" = -Urnm ] || [ "$(id -u)" -eq 0 ] || continue
-        flags=$try
-        ! reason=$(unshare "$try" "$BASH" "$here/demo.sh" --probe 2>&1) || return 0
-    done
+    local root_reason=''
+    if [ "$(id -u)" -eq 0 ]; then
+        flags=(-nm)
+        root_reason=$(try_namespaces) && return 0
+    fi
+    flags=(-nmU --map-user=1000 --map-group=1000 --keep-caps)
+    reason=$(try_namespaces) && return 0
+    reason=${root_reason:-$reason}
     return 1
 }
 
+try_namespaces() { unshare "${flags[@]}" "$BASH" "$here/demo.sh" --probe 2>&1; }
+
 main() {
-    local keep='' flags reason log
+    local flags reason log
+    keep=''
     while [ $# -gt 0 ]; do
         case $1 in
         --keep) keep=$(mkdir -p "${2:?--keep needs a directory}" && cd "$2" && pwd) && shift 2 ;;
@@ -564,16 +573,19 @@ main() {
     rm -rf -- "$log"
     trap - EXIT
     if find_namespaces; then
-        exec unshare "$flags" "$BASH" "$here/demo.sh" --inside "$keep"
+        exec unshare "${flags[@]}" "$BASH" "$here/demo.sh" --inside "$keep"
     fi
     title "Network namespaces with TUN devices are not to be had here:"
     say "$reason"
     say "So no live traffic; the same code shows itself on captures instead."
-    main_captures "$keep"
+    main_captures
 }
 
 case ${1:-} in
 --probe) probe ;;
---inside) main_inside "$2" ;;
+--inside)
+    keep=$2
+    main_inside
+    ;;
 *) main "$@" ;;
 esac

@@ -29,10 +29,22 @@ static inline uint64_t tunnelcap_i_mix(uint64_t x, uint64_t y)
 #endif
 }
 
+/* A one-to-one map of words in which every bit depends on all (the finalizer of MurmurHash3). */
+static inline uint64_t tunnelcap_i_scramble(uint64_t x)
+{
+    x = (x ^ x >> 33) * 0xff51afd7ed558ccd;
+    x = (x ^ x >> 33) * 0xc4ceb9fe1a85ec53;
+    return x ^ x >> 33;
+}
+
+/* Seeds shared by a fleet are often chosen by people, mostly zeros; a key of few bits would hash
+ * all flows alike. */
 static inline tunnelcap_i_flow_key tunnelcap_i_flow_key_from(const uint8_t seed[16])
 {
-    tunnelcap_i_flow_key key = {tunnelcap_i_load64(seed), tunnelcap_i_load64(seed + 8)};
+    tunnelcap_i_flow_key key;
 
+    key.a = tunnelcap_i_scramble(tunnelcap_i_load64(seed) + 0x9e3779b97f4a7c15);
+    key.b = tunnelcap_i_scramble(tunnelcap_i_load64(seed + 8) + key.a);
     return key;
 }
 

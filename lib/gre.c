@@ -260,8 +260,8 @@ static inline uint32_t encap_plain(const tunnelcap_gre *gre, tunnelcap_pkt *pkt)
     uint32_t total;
     uint32_t tos;
 
-    if (!gre->plain_out || !tunnelcap_i_pkt_valid(pkt) || pkt->off < header_len ||
-        pkt->len < TUNNELCAP_I_IPV4_HEADER || p[0] != 0x45)
+    if (!gre->plain_out || pkt->off < header_len || pkt->len < TUNNELCAP_I_IPV4_HEADER ||
+        p[0] != 0x45)
         return 0;
     total = tunnelcap_i_load16(p + 2);
     if (total < TUNNELCAP_I_IPV4_HEADER || total > pkt->len ||
@@ -290,8 +290,6 @@ static int32_t encap_full(tunnelcap_gre *gre, tunnelcap_lane *lane, tunnelcap_pk
     uint32_t total;
     int32_t status;
 
-    if (!tunnelcap_i_pkt_valid(pkt))
-        return TUNNELCAP_E_INVALID;
     status = tunnelcap_i_inner_facts(
         outer, lane, p, pkt->len,
         meta != NULL && meta->ethertype != 0 ? meta->ethertype : gre->protocol, &inner);
@@ -344,7 +342,10 @@ uint32_t tunnelcap_gre_encap(tunnelcap_gre *gre, tunnelcap_lane *lane, tunnelcap
     if (gre == NULL || lane == NULL || pkts == NULL)
         return 0;
     for (uint32_t i = 0; i < count; i++) {
-        pkts[i].status = encap_one(gre, lane, &pkts[i], tunnelcap_i_meta_at(meta, meta_stride, i));
+        pkts[i].status = TUNNELCAP_E_INVALID;
+        if (tunnelcap_i_pkt_valid(&pkts[i]))
+            pkts[i].status =
+                encap_one(gre, lane, &pkts[i], tunnelcap_i_meta_at(meta, meta_stride, i));
         ok += pkts[i].status == TUNNELCAP_OK;
     }
     return ok;
@@ -444,13 +445,13 @@ static inline uint32_t decap_plain(const tunnelcap_gre *gre, tunnelcap_pkt *pkt,
                                    tunnelcap_gre_rx *rx)
 {
     const uint8_t *p = pkt->buf + pkt->off;
-    const uint8_t *inner = p + gre->plain_in;
+    const uint8_t *inner;
     uint32_t total;
     uint32_t inner_total;
 
-    if (gre->plain_in == 0 || !tunnelcap_i_pkt_valid(pkt) ||
-        pkt->len < gre->plain_in + (uint32_t)TUNNELCAP_I_IPV4_HEADER)
+    if (gre->plain_in == 0 || pkt->len < gre->plain_in + (uint32_t)TUNNELCAP_I_IPV4_HEADER)
         return 0;
+    inner = p + gre->plain_in;
     total = tunnelcap_i_load16(p + 2);
     inner_total = tunnelcap_i_load16(inner + 2);
     if (p[0] != 0x45 || (p[1] & 1) || total > pkt->len ||
@@ -489,8 +490,6 @@ static int32_t decap_full(tunnelcap_gre *gre, tunnelcap_pkt *pkt, const tunnelca
     uint8_t tos = 0;
     int32_t status;
 
-    if (!tunnelcap_i_pkt_valid(pkt))
-        return TUNNELCAP_E_INVALID;
     status = open_gre(gre, p, pkt->len, meta, &o);
     if (status != TUNNELCAP_OK)
         return status;
@@ -545,8 +544,10 @@ uint32_t tunnelcap_gre_decap(tunnelcap_gre *gre, tunnelcap_pkt *pkts, const tunn
     if (gre == NULL || pkts == NULL)
         return 0;
     for (uint32_t i = 0; i < count; i++) {
-        pkts[i].status = decap_one(gre, &pkts[i], tunnelcap_i_meta_at(meta, meta_stride, i),
-                                   rx == NULL ? NULL : &rx[i]);
+        pkts[i].status = TUNNELCAP_E_INVALID;
+        if (tunnelcap_i_pkt_valid(&pkts[i]))
+            pkts[i].status = decap_one(gre, &pkts[i], tunnelcap_i_meta_at(meta, meta_stride, i),
+                                       rx == NULL ? NULL : &rx[i]);
         ok += pkts[i].status >= TUNNELCAP_OK;
     }
     return ok;

@@ -42,7 +42,7 @@ struct tunnelcap_gre {
 int32_t tunnelcap_i_gre_place(tunnelcap_gre *gre, const tunnelcap_gre_config *config,
                               tunnelcap_i_gre_state *state, uint32_t fresh);
 
-/* One packet of tunnelcap_gre_encap() and of tunnelcap_gre_decap(). */
+/* One packet of tunnelcap_gre_encap() and of tunnelcap_gre_decap(); its window is valid. */
 int32_t tunnelcap_i_gre_encap(tunnelcap_gre *gre, tunnelcap_lane *lane, tunnelcap_pkt *pkt,
                               const tunnelcap_meta *meta);
 int32_t tunnelcap_i_gre_decap(tunnelcap_gre *gre, tunnelcap_pkt *pkt, const tunnelcap_meta *meta,

@@ -132,8 +132,6 @@ static inline int32_t encap_one(const tunnelcap_ipip *ipip, tunnelcap_lane *lane
     uint32_t is_ipv4;
     int32_t status;
 
-    if (!tunnelcap_i_pkt_valid(pkt))
-        return TUNNELCAP_E_INVALID;
     status = tunnelcap_i_inner_facts(outer, lane, p, pkt->len, 0, &inner);
     if (status != TUNNELCAP_OK)
         return status;
@@ -175,7 +173,10 @@ uint32_t tunnelcap_ipip_encap(const tunnelcap_ipip *ipip, tunnelcap_lane *lane, 
     if (ipip == NULL || lane == NULL || pkts == NULL)
         return 0;
     for (uint32_t i = 0; i < count; i++) {
-        pkts[i].status = encap_one(ipip, lane, &pkts[i], tunnelcap_i_meta_at(meta, meta_stride, i));
+        pkts[i].status = TUNNELCAP_E_INVALID;
+        if (tunnelcap_i_pkt_valid(&pkts[i]))
+            pkts[i].status =
+                encap_one(ipip, lane, &pkts[i], tunnelcap_i_meta_at(meta, meta_stride, i));
         ok += pkts[i].status == TUNNELCAP_OK;
     }
     return ok;
@@ -192,8 +193,6 @@ static inline int32_t decap_one(const tunnelcap_ipip *ipip, tunnelcap_pkt *pkt,
     uint8_t tos = 0;
     int32_t status;
 
-    if (!tunnelcap_i_pkt_valid(pkt))
-        return TUNNELCAP_E_INVALID;
     status = tunnelcap_i_open(p, pkt->len, meta, &o);
     if (status != TUNNELCAP_OK)
         return status;
@@ -236,7 +235,9 @@ uint32_t tunnelcap_ipip_decap(const tunnelcap_ipip *ipip, tunnelcap_pkt *pkts,
     if (ipip == NULL || pkts == NULL)
         return 0;
     for (uint32_t i = 0; i < count; i++) {
-        pkts[i].status = decap_one(ipip, &pkts[i], tunnelcap_i_meta_at(meta, meta_stride, i));
+        pkts[i].status = TUNNELCAP_E_INVALID;
+        if (tunnelcap_i_pkt_valid(&pkts[i]))
+            pkts[i].status = decap_one(ipip, &pkts[i], tunnelcap_i_meta_at(meta, meta_stride, i));
         ok += pkts[i].status == TUNNELCAP_OK;
     }
     return ok;

@@ -17,7 +17,7 @@ struct tunnelcap_ipip {
 /* Build a tunnel from the caller's configuration; *ipip is unspecified on failure. */
 int32_t tunnelcap_i_ipip_place(tunnelcap_ipip *ipip, const tunnelcap_ipip_config *config);
 
-/* One packet of tunnelcap_ipip_encap() and of tunnelcap_ipip_decap(). */
+/* One packet of tunnelcap_ipip_encap() and of tunnelcap_ipip_decap(); its window is valid. */
 int32_t tunnelcap_i_ipip_encap(const tunnelcap_ipip *ipip, tunnelcap_lane *lane, tunnelcap_pkt *pkt,
                                const tunnelcap_meta *meta);
 int32_t tunnelcap_i_ipip_decap(const tunnelcap_ipip *ipip, tunnelcap_pkt *pkt,

@@ -18,7 +18,14 @@ enum { OLDEST = sizeof(tunnelcap_mss_config) };
 enum { TCP_HEADER = 20, TCP_HEADER_MAX = 60, TCP_SYN = 2 };
 
 /* TCP options (IANA). */
-enum { OPT_END = 0, OPT_NOP = 1, OPT_MSS = 2, OPT_MD5 = 19, OPT_AO = 29, MSS_LEN = 4 };
+enum {
+    OPT_END = 0,
+    OPT_NOP = 1,
+    OPT_MSS = 2,
+    OPT_MD5 = 19,
+    OPT_AO = 29,
+    MSS_LEN = TUNNELCAP_I_MSS_INSERT
+};
 
 /* As many MSS options as 40 bytes can hold. */
 enum { MSS_OPTIONS_MAX = 10 };
@@ -78,6 +85,7 @@ int32_t tunnelcap_i_mss_read(tunnelcap_i_mss *mss, const tunnelcap_mss_config *c
     mss->insert[0] = at_most(at_most(own.insert4, TUNNELCAP_MSS_FLOOR4), mss->limit[0]);
     mss->insert[1] = at_most(at_most(own.insert6, TUNNELCAP_MSS_FLOOR6), mss->limit[1]);
     mss->l3_offset = own.l3_offset;
+    mss->max = UINT32_MAX; /* an IP header's own limit is below */
     return TUNNELCAP_OK;
 }
 
@@ -122,7 +130,7 @@ static void update_checksum(uint8_t *field, uint16_t before, uint16_t after)
 
 static uint16_t swap_if_odd(uint16_t value, uint32_t at)
 {
-    return at & 1 ? (uint16_t)(value << 8 | value >> 8) : value;
+    return (uint16_t)(at & 1 ? value << 8 | value >> 8 : value);
 }
 
 /* Lower every MSS above the limit. `partial`: the checksum does not cover the options yet. */
@@ -146,9 +154,11 @@ static int32_t clamp_options(uint8_t *tcp, const options *o, uint16_t limit, uin
 
 /* Add an MSS option right behind the fixed TCP header, where no end-of-options can hide it: all
  * that stands before moves four bytes into the headroom. */
-static int32_t insert_option(tunnelcap_pkt *pkt, uint32_t l3, const tunnelcap_i_ip *ip,
-                             uint16_t mss, uint32_t partial)
+static int32_t insert_option(const tunnelcap_i_mss *mss, tunnelcap_pkt *pkt,
+                             const tunnelcap_i_ip *ip, uint32_t partial)
 {
+    uint32_t l3 = mss->l3_offset;
+    uint16_t value = mss->insert[ip->family == TUNNELCAP_IPV6];
     uint8_t *p = pkt->buf + pkt->off;
     uint8_t *tcp = p + l3 + ip->payload;
     uint32_t header = (uint32_t)(tcp[12] >> 4) * 4;
@@ -157,14 +167,15 @@ static int32_t insert_option(tunnelcap_pkt *pkt, uint32_t l3, const tunnelcap_i_
     uint16_t word;
     uint8_t *l3_header;
 
-    if (header + MSS_LEN > TCP_HEADER_MAX || ip->total + MSS_LEN > max || pkt->off < MSS_LEN)
+    if (header + MSS_LEN > TCP_HEADER_MAX || ip->total + MSS_LEN > max ||
+        ip->total + MSS_LEN > mss->max || pkt->off < MSS_LEN)
         return TUNNELCAP_MSS_NO_ROOM;
 
     memmove(p - MSS_LEN, p, l3 + ip->payload + TCP_HEADER);
     tcp -= MSS_LEN;
     tcp[TCP_HEADER] = OPT_MSS;
     tcp[TCP_HEADER + 1] = MSS_LEN;
-    tunnelcap_i_store16(tcp + TCP_HEADER + 2, mss);
+    tunnelcap_i_store16(tcp + TCP_HEADER + 2, value);
     word = tunnelcap_i_load16(tcp + 12);
     tcp[12] = (uint8_t)(tcp[12] + (MSS_LEN / 4 << 4));
     if (partial) { /* the pseudo-header's sum is not complemented, and holds only the length */
@@ -173,7 +184,7 @@ static int32_t insert_option(tunnelcap_pkt *pkt, uint32_t l3, const tunnelcap_i_
     } else {
         update_checksum(tcp + 16, word, tunnelcap_i_load16(tcp + 12));
         update_checksum(tcp + 16, 0, OPT_MSS << 8 | MSS_LEN);
-        update_checksum(tcp + 16, 0, mss);
+        update_checksum(tcp + 16, 0, value);
         update_checksum(tcp + 16, (uint16_t)tcp_len, (uint16_t)(tcp_len + MSS_LEN));
     }
 
@@ -208,7 +219,7 @@ static int32_t clamp_syn(const tunnelcap_i_mss *mss, tunnelcap_pkt *pkt, const t
         return TUNNELCAP_MSS_ABSENT;
     if (o.has_md5)
         return TUNNELCAP_MSS_PROTECTED;
-    return insert_option(pkt, mss->l3_offset, ip, mss->insert[v6], partial);
+    return insert_option(mss, pkt, ip, partial);
 }
 
 int32_t tunnelcap_i_mss_clamp_tcp(const tunnelcap_i_mss *mss, tunnelcap_pkt *pkt,

@@ -8,11 +8,15 @@
 
 #include "ip.h"
 
+/* Bytes that an inserted MSS option adds. */
+enum { TUNNELCAP_I_MSS_INSERT = 4 };
+
 /* A configuration with the floors applied. */
 typedef struct tunnelcap_i_mss {
     uint16_t limit[2];  /* IPv4, IPv6; 0 leaves the family alone */
     uint16_t insert[2]; /* 0 inserts none */
     uint32_t l3_offset;
+    uint32_t max; /* largest IP packet that an insertion may make */
 } tunnelcap_i_mss;
 
 int32_t tunnelcap_i_mss_read(tunnelcap_i_mss *mss, const tunnelcap_mss_config *config);

@@ -79,6 +79,8 @@ int32_t tunnelcap_i_memory_get(size_t bytes, const tunnelcap_alloc *alloc, void 
         status = tunnelcap_i_struct_read(&own.alloc, sizeof(own.alloc), sizeof(own.alloc), alloc);
         if (status != TUNNELCAP_OK)
             return status;
+        if (own.alloc.reserved != 0)
+            return TUNNELCAP_E_RESERVED;
         if (own.alloc.alloc == NULL || own.alloc.release == NULL)
             return TUNNELCAP_E_INVALID;
     } else {

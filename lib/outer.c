@@ -235,8 +235,8 @@ static int32_t open_stripped(uint32_t len, const tunnelcap_meta *meta, tunnelcap
     return TUNNELCAP_OK;
 }
 
-int32_t tunnelcap_i_open_other(const uint8_t *p, uint32_t len, const tunnelcap_meta *meta,
-                               tunnelcap_i_opened *o)
+int32_t tunnelcap_i_open_cut(const uint8_t *p, uint32_t len, const tunnelcap_meta *meta,
+                             tunnelcap_i_opened *o)
 {
     tunnelcap_i_ip ip;
     int32_t status;
@@ -246,12 +246,10 @@ int32_t tunnelcap_i_open_other(const uint8_t *p, uint32_t len, const tunnelcap_m
     status = tunnelcap_i_ip_parse(p, len, &ip);
     if (status != TUNNELCAP_OK)
         return status;
-    if (ip.total > len)
-        return TUNNELCAP_E_TRUNCATED;
     o->src = ip.src;
     o->dst = ip.src + ip.addr_len;
     o->pos = ip.payload;
-    o->end = ip.total;
+    o->end = ip.total < len ? ip.total : len;
     o->family = ip.family;
     o->protocol = ip.protocol;
     o->tos = ip.tos;
@@ -259,11 +257,10 @@ int32_t tunnelcap_i_open_other(const uint8_t *p, uint32_t len, const tunnelcap_m
     o->fragment = ip.fragment;
     o->non_first = ip.non_first;
     o->in_udp = 0;
-    return TUNNELCAP_OK;
+    return ip.total > len ? TUNNELCAP_E_TRUNCATED : TUNNELCAP_OK;
 }
 
-int32_t tunnelcap_i_open_udp(const uint8_t *p, tunnelcap_i_opened *o, uint32_t zero6_ok,
-                             uint32_t verify)
+int32_t tunnelcap_i_look_udp(const uint8_t *p, tunnelcap_i_opened *o)
 {
     const uint8_t *udp = p + o->pos;
     uint32_t len;
@@ -272,27 +269,42 @@ int32_t tunnelcap_i_open_udp(const uint8_t *p, tunnelcap_i_opened *o, uint32_t z
         return TUNNELCAP_OK;
     if (o->end - o->pos < TUNNELCAP_I_UDP_HEADER)
         return TUNNELCAP_E_TRUNCATED;
+    o->src_port = tunnelcap_i_load16(udp);
+    o->dst_port = tunnelcap_i_load16(udp + 2);
     len = tunnelcap_i_load16(udp + 4);
     if (len < TUNNELCAP_I_UDP_HEADER)
         return TUNNELCAP_E_MALFORMED;
-    if (len > o->end - o->pos && !o->fragment)
-        return TUNNELCAP_E_TRUNCATED;
-    /* What is not there cannot have been verified by anyone else either. */
-    if (tunnelcap_i_load16(udp + 6) == 0) {
-        if (o->family == TUNNELCAP_IPV6 && !zero6_ok)
-            return TUNNELCAP_E_NO_CHECKSUM; /* RFC 8200 8.1 */
-    } else if (verify &&
-               tunnelcap_i_fold(tunnelcap_i_sum(udp, len) +
-                                tunnelcap_i_sum_pseudo(o->src, o->dst, o->family,
-                                                       TUNNELCAP_I_PROTO_UDP, len)) != 0xffff) {
-        return TUNNELCAP_E_CHECKSUM;
-    }
-    o->src_port = tunnelcap_i_load16(udp);
-    o->dst_port = tunnelcap_i_load16(udp + 2);
-    if (!o->fragment)
+    if (len < o->end - o->pos)
         o->end = o->pos + len;
     o->pos += TUNNELCAP_I_UDP_HEADER;
     o->in_udp = 1;
+    return TUNNELCAP_OK;
+}
+
+int32_t tunnelcap_i_open_udp(const uint8_t *p, tunnelcap_i_opened *o, uint32_t zero6_ok,
+                             uint32_t verify)
+{
+    const uint8_t *udp = p + o->pos;
+    uint32_t left = o->end - o->pos;
+    uint32_t len;
+    int32_t status;
+
+    if (o->in_udp)
+        return TUNNELCAP_OK;
+    status = tunnelcap_i_look_udp(p, o);
+    if (status != TUNNELCAP_OK)
+        return status;
+    len = tunnelcap_i_load16(udp + 4);
+    if (len > left)
+        return TUNNELCAP_E_TRUNCATED;
+    /* What is not there cannot have been verified by anyone else either. */
+    if (tunnelcap_i_load16(udp + 6) == 0)
+        return o->family == TUNNELCAP_IPV6 && !zero6_ok ? TUNNELCAP_E_NO_CHECKSUM /* RFC 8200 8.1 */
+                                                        : TUNNELCAP_OK;
+    if (verify && tunnelcap_i_fold(tunnelcap_i_sum(udp, len) +
+                                   tunnelcap_i_sum_pseudo(o->src, o->dst, o->family,
+                                                          TUNNELCAP_I_PROTO_UDP, len)) != 0xffff)
+        return TUNNELCAP_E_CHECKSUM;
     return TUNNELCAP_OK;
 }
 

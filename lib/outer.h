@@ -91,12 +91,17 @@ int32_t tunnelcap_i_meta_check(const tunnelcap_meta *meta, uint32_t len);
 /* Finish a partial transport checksum; the meta has been checked. */
 void tunnelcap_i_meta_finish(const tunnelcap_meta *meta, uint8_t *p, uint32_t len);
 
-/* Open what is not a plain IPv4 packet: IPv6, IPv4 options, payloads from sockets. */
-int32_t tunnelcap_i_open_other(const uint8_t *p, uint32_t len, const tunnelcap_meta *meta,
-                               tunnelcap_i_opened *o);
+/* Open any packet up to its transport header. One whose tail is missing is opened as far as it
+ * goes, and still ends as TUNNELCAP_E_TRUNCATED: a look at it is possible then. */
+int32_t tunnelcap_i_open_cut(const uint8_t *p, uint32_t len, const tunnelcap_meta *meta,
+                             tunnelcap_i_opened *o);
 
-/* Open the UDP header at o->pos. `verify` says whether a checksum is checked; zero is refused
- * over IPv6 unless zero6_ok. A UDP header that a socket has stripped is passed as it is. */
+/* Step over the UDP header at o->pos and note the ports, which are set as soon as eight bytes are
+ * there; its length may exceed what is there. One that a socket has stripped is passed. */
+int32_t tunnelcap_i_look_udp(const uint8_t *p, tunnelcap_i_opened *o);
+
+/* The same, strictly: the datagram must be whole, and with `verify` its checksum right; zero is
+ * refused over IPv6 unless zero6_ok. */
 int32_t tunnelcap_i_open_udp(const uint8_t *p, tunnelcap_i_opened *o, uint32_t zero6_ok,
                              uint32_t verify);
 
@@ -213,7 +218,7 @@ static inline int32_t tunnelcap_i_open(const uint8_t *p, uint32_t len, const tun
     uint32_t fragment;
 
     if (len < TUNNELCAP_I_IPV4_HEADER || p[0] != 0x45 || (meta != NULL && meta->at != 0))
-        return tunnelcap_i_open_other(p, len, meta, o);
+        return tunnelcap_i_open_cut(p, len, meta, o);
     o->end = tunnelcap_i_load16(p + 2);
     if (o->end > len)
         return TUNNELCAP_E_TRUNCATED;

@@ -16,9 +16,9 @@ static int32_t peek_gre(const uint8_t *p, const tunnelcap_i_opened *o, tunnelcap
     tunnelcap_i_gre_header g;
     int32_t status = tunnelcap_i_gre_read(p + o->pos, o->end - o->pos, &g);
 
+    r->kind = TUNNELCAP_KIND_GRE;
     if (status != TUNNELCAP_OK)
         return status;
-    r->kind = TUNNELCAP_KIND_GRE;
     r->protocol = g.protocol;
     r->key = g.key;
     r->seq = g.seq;
@@ -31,9 +31,9 @@ static int32_t peek_gre(const uint8_t *p, const tunnelcap_i_opened *o, tunnelcap
 
 static int32_t peek_esp(const uint8_t *p, const tunnelcap_i_opened *o, tunnelcap_peek_result *r)
 {
+    r->kind = TUNNELCAP_KIND_ESP;
     if (o->end - o->pos < 8)
         return TUNNELCAP_E_TRUNCATED;
-    r->kind = TUNNELCAP_KIND_ESP;
     r->flags |= TUNNELCAP_PEEK_SEQUENCE;
     r->key = tunnelcap_i_load32(p + o->pos);
     r->seq = tunnelcap_i_load32(p + o->pos + 4);
@@ -58,20 +58,25 @@ static int32_t peek_udp4500(const uint8_t *p, const tunnelcap_i_opened *o, tunne
     return peek_esp(p, o, r);
 }
 
+/* Only the UDP of tunnels is looked into: what other UDP is like is not our affair. */
 static int32_t peek_udp(const uint8_t *p, tunnelcap_i_opened *o, tunnelcap_peek_result *r)
 {
-    int32_t status = tunnelcap_i_open_udp(p, o, 1, 0);
+    int32_t status = tunnelcap_i_look_udp(p, o);
 
-    if (status != TUNNELCAP_OK)
+    if (status == TUNNELCAP_E_TRUNCATED)
         return status;
     r->flags |= TUNNELCAP_PEEK_UDP;
     r->src_port = o->src_port;
     r->dst_port = o->dst_port;
     if (o->dst_port == TUNNELCAP_GRE_UDP_PORT)
-        return peek_gre(p, o, r);
-    if (o->dst_port == TUNNELCAP_ESP_UDP_PORT || o->src_port == TUNNELCAP_ESP_UDP_PORT)
-        return peek_udp4500(p, o, r);
-    return TUNNELCAP_OK;
+        r->kind = TUNNELCAP_KIND_GRE;
+    else if (o->dst_port == TUNNELCAP_ESP_UDP_PORT || o->src_port == TUNNELCAP_ESP_UDP_PORT)
+        r->kind = TUNNELCAP_KIND_ESP;
+    else
+        return TUNNELCAP_OK;
+    if (status != TUNNELCAP_OK)
+        return status;
+    return r->kind == TUNNELCAP_KIND_GRE ? peek_gre(p, o, r) : peek_udp4500(p, o, r);
 }
 
 static int32_t peek_tunnel(const uint8_t *p, tunnelcap_i_opened *o, tunnelcap_peek_result *r)
@@ -114,24 +119,24 @@ static uint8_t kind_of_protocol(uint8_t protocol)
 int32_t tunnelcap_peek(const tunnelcap_pkt *pkt, const tunnelcap_meta *meta,
                        tunnelcap_peek_result *result)
 {
+    enum { OLDEST = sizeof(*result) };
     tunnelcap_peek_result own;
     tunnelcap_i_opened o;
     const uint8_t *p;
-    uint32_t size;
     int32_t status;
 
     if (pkt == NULL || result == NULL)
         return TUNNELCAP_E_INVALID;
-    size = result->size;
-    if (size < sizeof(own))
-        return TUNNELCAP_E_VERSION;
     memset(&own, 0, sizeof(own));
-    tunnelcap_i_struct_init(result, size, &own, sizeof(own), sizeof(own));
+    status = tunnelcap_i_struct_init(result, result->size, &own, sizeof(own), OLDEST);
+    if (status != TUNNELCAP_OK)
+        return status;
     if (!tunnelcap_i_pkt_valid(pkt))
         return TUNNELCAP_E_INVALID;
     p = pkt->buf + pkt->off;
-    status = tunnelcap_i_open(p, pkt->len, meta, &o);
-    if (status != TUNNELCAP_OK)
+    o.family = 0;
+    status = tunnelcap_i_open_cut(p, pkt->len, meta, &o);
+    if (status != TUNNELCAP_OK && (status != TUNNELCAP_E_TRUNCATED || o.family == 0))
         return status;
     copy_addr(&own.src, o.src, o.family);
     copy_addr(&own.dst, o.dst, o.family);
@@ -139,11 +144,11 @@ int32_t tunnelcap_peek(const tunnelcap_pkt *pkt, const tunnelcap_meta *meta,
     own.tos = o.tos;
     if (o.fragment)
         own.flags |= TUNNELCAP_PEEK_FRAGMENT;
+    status = TUNNELCAP_OK;
     if (o.non_first)
         own.kind = kind_of_protocol(o.protocol);
     else
         status = peek_tunnel(p, &o, &own);
-    if (status != TUNNELCAP_OK)
-        return status;
-    return tunnelcap_i_struct_init(result, size, &own, sizeof(own), sizeof(own));
+    tunnelcap_i_struct_init(result, result->size, &own, sizeof(own), OLDEST);
+    return status;
 }

@@ -7,7 +7,8 @@ enum { TUNNELS_MAX = 1 << 20, ROUTES_MAX = 1 << 22, LANES_MAX = 256 };
 enum { MTU_MIN = 68, MTU_MAX = 65535, PATH_MTU = 1500 };
 enum { USED_OLD = 1, USED_NEW = 2 };
 
-static const tunnelcap_table_config defaults = {sizeof(defaults), 0, 256, 1024, 4, 0};
+static const tunnelcap_table_config defaults = {
+    sizeof(defaults), 0, 256, 1024, TUNNELCAP_I_LANES_MAX < 4 ? TUNNELCAP_I_LANES_MAX : 4, 0};
 
 static const tunnelcap_tunnel tunnel_defaults = {
     sizeof(tunnel_defaults),
@@ -365,6 +366,8 @@ static int32_t read_tunnel(tunnelcap_tunnel *own, const tunnelcap_tunnel *tunnel
 
 static void set_mss(tunnelcap_i_tunnel *slot, const tunnelcap_tunnel *tunnel)
 {
+    const tunnelcap_i_outer *outer = tunnelcap_i_tunnel_outer(slot);
+    uint32_t fits = tunnelcap_i_outer_inner_mtu(outer, UINT32_MAX);
     tunnelcap_mss_config mss;
 
     tunnelcap_mss_config_init(&mss, sizeof(mss), slot->mtu);
@@ -375,6 +378,11 @@ static void set_mss(tunnelcap_i_tunnel *slot, const tunnelcap_tunnel *tunnel)
     mss.insert4 = tunnel->insert4;
     mss.insert6 = tunnel->insert6;
     tunnelcap_i_mss_read(&slot->mss, &mss);
+    slot->mss.max = slot->mtu < fits ? slot->mtu : fits;
+    slot->headroom = outer->header_len;
+    if ((slot->flags & TUNNELCAP_TUNNEL_CLAMP_ENCAP) &&
+        (slot->mss.insert[0] != 0 || slot->mss.insert[1] != 0))
+        slot->headroom += TUNNELCAP_I_MSS_INSERT;
 }
 
 /* Fill what all kinds of tunnel have; the kind's own part has been built. */

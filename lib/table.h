@@ -37,7 +37,8 @@ typedef struct tunnelcap_i_tunnel {
     tunnelcap_i_key key;
     uint32_t flags;
     uint32_t vrf;
-    uint32_t mtu;
+    uint32_t mtu;      /* mss.max is less where IP cannot carry as much */
+    uint32_t headroom; /* that encapsulation needs, with what the clamp may insert before */
     uint32_t place;
     tunnelcap_i_mss mss;
     union {

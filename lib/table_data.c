@@ -96,20 +96,25 @@ static int32_t check_fit(const tunnelcap_i_tunnel *tunnel, const tunnelcap_pkt *
                          const tunnelcap_meta *meta, const tunnelcap_i_ip *ip,
                          tunnelcap_result *result)
 {
-    uint32_t insert = tunnel->mss.insert[ip->family == TUNNELCAP_IPV6] != 0 ? 4 : 0;
-    uint32_t only = tunnel->key.kind == TUNNELCAP_KIND_IPIP ? tunnel->as.ipip.flags : 0;
+    uint32_t is_ipv4 = ip->family == TUNNELCAP_IPV4;
+    uint16_t ethertype = is_ipv4 ? TUNNELCAP_ETHERTYPE_IPV4 : TUNNELCAP_ETHERTYPE_IPV6;
+    uint32_t others = is_ipv4 ? TUNNELCAP_IPIP_ONLY_IPV6 : TUNNELCAP_IPIP_ONLY_IPV4;
+    int32_t status = meta == NULL ? TUNNELCAP_OK : tunnelcap_i_meta_check(meta, ip->total);
 
-    if (meta != NULL && tunnelcap_i_meta_check(meta, ip->total) != TUNNELCAP_OK)
-        return tunnelcap_i_meta_check(meta, ip->total);
-    if (only != 0 && (only == TUNNELCAP_IPIP_ONLY_IPV4) != (ip->family == TUNNELCAP_IPV4))
+    if (tunnel->key.kind == TUNNELCAP_KIND_IPIP && (tunnel->as.ipip.flags & others))
         return TUNNELCAP_E_PROTOCOL;
-    if (ip->total > tunnel->mtu) {
-        result->value = tunnel->mtu;
-        return TUNNELCAP_E_TOO_BIG;
-    }
-    if (pkt->off < tunnelcap_i_tunnel_outer(tunnel)->header_len + insert)
+    if (tunnel->key.kind == TUNNELCAP_KIND_GRE && tunnel->as.gre.protocol != 0 &&
+        tunnel->as.gre.protocol != ethertype)
+        return TUNNELCAP_E_PROTOCOL;
+    if (meta != NULL && meta->ethertype != 0 && meta->ethertype != ethertype)
+        return TUNNELCAP_E_PROTOCOL;
+    if (status == TUNNELCAP_OK && ip->total > tunnel->mss.max)
+        status = TUNNELCAP_E_TOO_BIG;
+    if (status == TUNNELCAP_E_TOO_BIG)
+        result->value = tunnel->mss.max;
+    if (status == TUNNELCAP_OK && pkt->off < tunnel->headroom)
         return TUNNELCAP_E_HEADROOM;
-    return TUNNELCAP_OK;
+    return status;
 }
 
 static int32_t encap_one(const tunnelcap_table *table, const tunnelcap_i_view *view,
@@ -151,8 +156,11 @@ static int32_t encap_one(const tunnelcap_table *table, const tunnelcap_i_view *v
     return TUNNELCAP_OK;
 }
 
-/* What an outer packet says of its tunnel. */
-static int32_t read_key(const tunnelcap_pkt *pkt, const tunnelcap_meta *meta, tunnelcap_i_key *key)
+/* What an outer packet says of its tunnel. Where the GRE header itself is bad, it is looked for
+ * without key, and the tunnel that is found says what is wrong. *stranger is the status if none is
+ * found: any UDP but a tunnel's is none of ours, whatever it holds. */
+static int32_t read_key(const tunnelcap_pkt *pkt, const tunnelcap_meta *meta, tunnelcap_i_key *key,
+                        int32_t *stranger)
 {
     const uint8_t *p = pkt->buf + pkt->off;
     tunnelcap_i_opened o;
@@ -176,17 +184,20 @@ static int32_t read_key(const tunnelcap_pkt *pkt, const tunnelcap_meta *meta, tu
     if (o.fragment)
         return TUNNELCAP_E_FRAGMENT;
     if (o.protocol == TUNNELCAP_I_PROTO_UDP) {
-        status = tunnelcap_i_open_udp(p, &o, 1, 0);
+        status = tunnelcap_i_look_udp(p, &o);
         if (status != TUNNELCAP_OK)
             return status;
         key->udp_port = o.dst_port;
     }
-    if (key->kind == TUNNELCAP_KIND_GRE) {
-        status = tunnelcap_i_gre_read(p + o.pos, o.end - o.pos, &g);
-        if (status != TUNNELCAP_OK)
-            return status;
+    *stranger = TUNNELCAP_E_NO_TUNNEL;
+    if (key->kind != TUNNELCAP_KIND_GRE)
+        return TUNNELCAP_OK;
+    status = tunnelcap_i_gre_read(p + o.pos, o.end - o.pos, &g);
+    if (status == TUNNELCAP_OK) {
         key->keyed = (g.flags & TUNNELCAP_I_GRE_K) != 0;
         key->key = g.key;
+    } else if (o.protocol == TUNNELCAP_I_PROTO_GRE) {
+        *stranger = status;
     }
     return TUNNELCAP_OK;
 }
@@ -230,14 +241,15 @@ static int32_t decap_one(const tunnelcap_table *table, const tunnelcap_i_view *v
     tunnelcap_i_key key;
     tunnelcap_gre_rx rx;
     uint32_t entry;
-    int32_t status = read_key(pkt, meta, &key);
+    int32_t stranger;
+    int32_t status = read_key(pkt, meta, &key, &stranger);
 
     (void)lane;
     if (status != TUNNELCAP_OK)
         return status;
     entry = tunnelcap_i_find_key(table, view, &key);
     if (entry == 0)
-        return TUNNELCAP_E_NO_TUNNEL;
+        return stranger;
     *place = entry - 1;
     tunnel = tunnelcap_i_tunnel_in(table, view, *place);
     result->tunnel = tunnel->id;
@@ -253,6 +265,7 @@ static int32_t decap_one(const tunnelcap_table *table, const tunnelcap_i_view *v
     if (status == TUNNELCAP_KEEPALIVE) {
         result->vrf = tunnel->key.outer_vrf;
         result->action = TUNNELCAP_DO_REPLY;
+        result->l3_len = TUNNELCAP_I_IPV4_HEADER; /* a keepalive's has no options */
         return status;
     }
     if (status == TUNNELCAP_OK &&

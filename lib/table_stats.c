@@ -37,7 +37,7 @@ static void fill_info(const tunnelcap_i_tunnel *tunnel, tunnelcap_tunnel_info *i
     info->key = tunnel->key.key;
     info->vrf = tunnel->vrf;
     info->inner_mtu = tunnel->mtu;
-    info->headroom = outer->header_len;
+    info->headroom = tunnel->headroom;
     info->udp_port = tunnel->key.udp_port;
     info->limit4 = tunnel->mss.limit[0];
     info->limit6 = tunnel->mss.limit[1];

@@ -13,7 +13,8 @@ static const struct {
 } suites[] = {
     {"checksum", test_checksum_suite},
     {"gre", test_gre_suite},
-    {"gre_codec", test_gre_codec_suite},
+    {"gre_decap", test_gre_decap_suite},
+    {"gre_encap", test_gre_encap_suite},
     {"ip", test_ip_suite},
     {"ipip", test_ipip_suite},
     {"lane", test_lane_suite},

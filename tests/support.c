@@ -189,6 +189,83 @@ int32_t test_ipip_decap(tunnelcap_ipip *ipip, tunnelcap_pkt *pkt, const tunnelca
     return pkt->status;
 }
 
+/* ---- tables ---- */
+
+uint32_t test_lanes_max(void)
+{
+    tunnelcap_table_config config;
+    ck_assert_status(tunnelcap_table_config_init(&config, sizeof(config)), TUNNELCAP_OK);
+    config.lanes = 256;
+    return tunnelcap_table_size(&config) != 0 ? 256 : 1;
+}
+
+tunnelcap_table *test_table_new(uint32_t tunnels, uint32_t routes, uint32_t lanes)
+{
+    tunnelcap_table_config config;
+    tunnelcap_table *table = NULL;
+    ck_assert_status(tunnelcap_table_config_init(&config, sizeof(config)), TUNNELCAP_OK);
+    config.tunnels = tunnels;
+    config.routes = routes;
+    config.lanes = lanes;
+    ck_assert_status(tunnelcap_table_new(&config, test_seed, test_alloc(), &table), TUNNELCAP_OK);
+    return table;
+}
+
+tunnelcap_lane *test_table_lane(tunnelcap_table *table)
+{
+    tunnelcap_lane *lane = test_lane();
+    ck_assert_status(tunnelcap_table_attach(table, lane), TUNNELCAP_OK);
+    return lane;
+}
+
+void test_table_end(tunnelcap_table *table, tunnelcap_lane *lane)
+{
+    ck_assert_status(tunnelcap_table_detach(table, lane), TUNNELCAP_OK);
+    tunnelcap_lane_free(lane);
+    tunnelcap_table_free(table);
+}
+
+tunnelcap_route test_route(const char *prefix, uint64_t tunnel)
+{
+    char addr[64];
+    const char *slash = strchr(prefix, '/');
+    tunnelcap_route route;
+    ck_assert_status(tunnelcap_route_init(&route, sizeof(route)), TUNNELCAP_OK);
+    memset(addr, 0, sizeof(addr));
+    memcpy(addr, prefix, (size_t)(slash - prefix));
+    route.prefix = test_addr(addr);
+    route.prefix_len = (uint8_t)atoi(slash + 1);
+    route.tunnel = tunnel;
+    return route;
+}
+
+int32_t test_table_one(tunnelcap_lane *lane, uint32_t direction, tunnelcap_pkt *pkt,
+                       const tunnelcap_meta *meta, tunnelcap_result *result)
+{
+    tunnelcap_burst burst = {.size = sizeof(burst),
+                             .pkt_count = 1,
+                             .result_cap = 1,
+                             .pkts = pkt,
+                             .meta = meta,
+                             .results = result,
+                             .pkt_done = 9,
+                             .result_count = 9,
+                             .spare_used = 9};
+    memset(result, 0xff, sizeof(*result));
+    ck_assert_status(direction == TUNNELCAP_ENCAP ? tunnelcap_table_encap(lane, &burst)
+                                                  : tunnelcap_table_decap(lane, &burst),
+                     TUNNELCAP_OK);
+    ck_assert_uint_eq(burst.pkt_done, 1);
+    ck_assert_uint_eq(burst.result_count, 1);
+    ck_assert_uint_eq(burst.spare_used, 0);
+    ck_assert_int_eq(result->status, pkt->status);
+    ck_assert_uint_eq(result->index, 0);
+    ck_assert_uint_eq(result->reserved, 0);
+    ck_assert_uint_eq(result->reserved2, 0);
+    ck_assert_uint_eq(result->action == TUNNELCAP_DO_DROP, result->status < 0);
+    return result->status;
+}
+
 uint32_t test_next(test_random *random)
 {
     random->state = random->state * 6364136223846793005u + 1442695040888963407u;

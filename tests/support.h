@@ -86,6 +86,18 @@ int32_t test_ipip_encap(tunnelcap_ipip *ipip, tunnelcap_lane *lane, tunnelcap_pk
                         const tunnelcap_meta *meta);
 int32_t test_ipip_decap(tunnelcap_ipip *ipip, tunnelcap_pkt *pkt, const tunnelcap_meta *meta);
 
+/* A table from test_alloc(), and one lane attached to it. */
+tunnelcap_table *test_table_new(uint32_t tunnels, uint32_t routes, uint32_t lanes);
+tunnelcap_lane *test_table_lane(tunnelcap_table *table);
+void test_table_end(tunnelcap_table *table, tunnelcap_lane *lane);
+/* Most lanes that a table takes: 1 where 64-bit atomics are not lock-free, else 256. */
+uint32_t test_lanes_max(void);
+/* A route "prefix/length" to a tunnel. */
+tunnelcap_route test_route(const char *prefix, uint64_t tunnel);
+/* Run one packet through the table; checks what every result promises. */
+int32_t test_table_one(tunnelcap_lane *lane, uint32_t direction, tunnelcap_pkt *pkt,
+                       const tunnelcap_meta *meta, tunnelcap_result *result);
+
 /* Numbers that look random and are the same in each run (a 64-bit linear congruence). */
 typedef struct test_random {
     uint64_t state;

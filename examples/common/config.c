@@ -92,14 +92,14 @@ static void read_routes(const reader_value *value, void *target)
 
 /* In this order: tunnels need to know the side, routes the tunnels. */
 static const reader_field fields[] = {
-    {"side", NULL, read_side, true},
-    {"tun", NULL, read_tun, false},
-    {"control", NULL, read_control, false},
-    {"clamp_egress", NULL, read_clamp_egress, false},
-    {"gre_tunnels", NULL, read_gre_tunnels, false},
-    {"ipip_tunnels", NULL, read_ipip_tunnels, false},
-    {"routes", NULL, read_routes, false},
-    {NULL, NULL, NULL, false},
+    {.name = "side", .handle = read_side, .required = true},
+    {.name = "tun", .handle = read_tun},
+    {.name = "control", .handle = read_control},
+    {.name = "clamp_egress", .handle = read_clamp_egress},
+    {.name = "gre_tunnels", .handle = read_gre_tunnels},
+    {.name = "ipip_tunnels", .handle = read_ipip_tunnels},
+    {.name = "routes", .handle = read_routes},
+    {.name = NULL},
 };
 
 /* Arrays with room for what the file holds; one more, so that none is of size 0. */

@@ -87,17 +87,17 @@ static void read_weight(const reader_value *value, void *target)
 }
 
 static const reader_field fields[] = {
-    {"prefix", NULL, read_prefix, true},
-    {"nexthop", NULL, read_nexthop, false},
-    {"tunnel", NULL, read_tunnel, false},
-    {"priority", NULL, read_priority, false},
-    {"weight", NULL, read_weight, false},
-    {"id", NULL, NULL, false},
-    {"description", NULL, NULL, false},
-    {"scope", NULL, NULL, false},
-    {"created_on", NULL, NULL, false},
-    {"modified_on", NULL, NULL, false},
-    {NULL, NULL, NULL, false},
+    {.name = "prefix", .handle = read_prefix, .required = true},
+    {.name = "nexthop", .handle = read_nexthop},
+    {.name = "tunnel", .handle = read_tunnel},
+    {.name = "priority", .handle = read_priority},
+    {.name = "weight", .handle = read_weight},
+    {.name = "id"},
+    {.name = "description"},
+    {.name = "scope"},
+    {.name = "created_on"},
+    {.name = "modified_on"},
+    {.name = NULL},
 };
 
 /* The route before `made` for the same prefix into the same tunnel, or NULL. */

@@ -233,36 +233,38 @@ static void read_udp_port(const reader_value *value, void *target)
 
 /* Fields of tunnels of every kind; later ones rely on the endpoints being there already. The
  * service's own fields, which do not matter to a data plane, are accepted without a look. */
-#define COMMON_FIELDS                                                                              \
-    {"name", NULL, read_name, true},                                                               \
-        {"cloudflare_gre_endpoint", "cloudflare_endpoint", read_edge_endpoint, true},              \
-        {"customer_gre_endpoint", "customer_endpoint", read_customer_endpoint, true},              \
-        {"interface_address", NULL, read_interface4, false},                                       \
-        {"interface_address6", NULL, read_interface6, false}, {"ttl", NULL, read_ttl, false},      \
-        {"mtu", NULL, read_mtu, false}, {"encap_limit", NULL, read_encap_limit, false},            \
-        {"id", NULL, NULL, false}, {"description", NULL, NULL, false},                             \
-        {"created_on", NULL, NULL, false}, {"modified_on", NULL, NULL, false},                     \
-        {"health_check", NULL, NULL, false}, {"bgp", NULL, NULL, false},                           \
-        {"bgp_status", NULL, NULL, false}, {"automatic_return_routing", NULL, NULL, false},        \
-    {                                                                                              \
-        "scope", NULL, NULL, false                                                                 \
-    }
-
-static const reader_field gre_fields[] = {
-    COMMON_FIELDS,
-    {"key", NULL, read_key, false},
-    {"key_in", NULL, read_key_in, false},
-    {"key_out", NULL, read_key_out, false},
-    {"checksum", NULL, read_checksum, false},
-    {"sequence", NULL, read_sequence, false},
-    {"in_order", NULL, read_in_order, false},
-    {"udp_port", NULL, read_udp_port, false},
-    {NULL, NULL, NULL, false},
+static const reader_field fields[] = {
+    {.name = "name", .handle = read_name, .required = true},
+    {.name = "cloudflare_gre_endpoint",
+     .alias = "cloudflare_endpoint",
+     .handle = read_edge_endpoint,
+     .required = true},
+    {.name = "customer_gre_endpoint",
+     .alias = "customer_endpoint",
+     .handle = read_customer_endpoint,
+     .required = true},
+    {.name = "interface_address", .handle = read_interface4},
+    {.name = "interface_address6", .handle = read_interface6},
+    {.name = "ttl", .handle = read_ttl},
+    {.name = "mtu", .handle = read_mtu},
+    {.name = "encap_limit", .handle = read_encap_limit},
+    {.name = "id"},
+    {.name = "description"},
+    {.name = "created_on"},
+    {.name = "modified_on"},
+    {.name = "health_check"},
+    {.name = "bgp"},
+    {.name = "bgp_status"},
+    {.name = "automatic_return_routing"},
+    {.name = "scope"},
+    {.name = NULL},
 };
 
-static const reader_field ipip_fields[] = {
-    COMMON_FIELDS,
-    {NULL, NULL, NULL, false},
+static const reader_field gre_fields[] = {
+    {.name = "key", .handle = read_key},           {.name = "key_in", .handle = read_key_in},
+    {.name = "key_out", .handle = read_key_out},   {.name = "checksum", .handle = read_checksum},
+    {.name = "sequence", .handle = read_sequence}, {.name = "in_order", .handle = read_in_order},
+    {.name = "udp_port", .handle = read_udp_port}, {.then = fields},
 };
 
 static void read_tunnel(const reader_value *value, config *conf, uint8_t kind)
@@ -279,7 +281,7 @@ static void read_tunnel(const reader_value *value, config *conf, uint8_t kind)
         tunnelcap_gre_config_init(&tunnel->encap.gre, sizeof tunnel->encap.gre);
     else
         tunnelcap_ipip_config_init(&tunnel->encap.ipip, sizeof tunnel->encap.ipip);
-    reader_object(value, kind == TUNNELCAP_KIND_GRE ? gre_fields : ipip_fields, &d);
+    reader_object(value, kind == TUNNELCAP_KIND_GRE ? gre_fields : fields, &d);
     conf->tunnel_count++;
 }
 

@@ -49,12 +49,20 @@ static reader_value member(const reader_value *object, const char *name)
     return value;
 }
 
+/* The field at this place of a list, which may have come to the end of its first part. */
+static const reader_field *resolve(const reader_field *place)
+{
+    while (place->name == NULL && place->then != NULL)
+        place = place->then;
+    return place;
+}
+
 static bool is_field(const reader_field *fields, const char *name)
 {
-    for (; fields->name != NULL; fields++) {
-        if (strcmp(fields->name, name) == 0)
+    for (const reader_field *f = resolve(fields); f->name != NULL; f = resolve(f + 1)) {
+        if (strcmp(f->name, name) == 0)
             return true;
-        if (fields->alias != NULL && strcmp(fields->alias, name) == 0)
+        if (f->alias != NULL && strcmp(f->alias, name) == 0)
             return true;
     }
     return false;
@@ -93,8 +101,8 @@ void reader_object(const reader_value *value, const reader_field *fields, void *
             reader_wrong(&unknown, "is not a field that is known here");
         }
     }
-    for (; fields->name != NULL; fields++)
-        read_field(value, fields, target);
+    for (const reader_field *f = resolve(fields); f->name != NULL; f = resolve(f + 1))
+        read_field(value, f, target);
 }
 
 void reader_array(const reader_value *value, reader_handler *each, void *target)

@@ -28,12 +28,13 @@ typedef struct reader_value {
 /* What to do with the value of a field or an element. */
 typedef void reader_handler(const reader_value *value, void *target);
 
-/* A field of an object. A list of them ends with a name of NULL. */
+/* A field of an object. A list of them ends with a name of NULL, and may go on elsewhere. */
 typedef struct reader_field {
     const char *name;
     const char *alias;      /* another spelling of it, or NULL */
     reader_handler *handle; /* NULL accepts the field and ignores it */
     bool required;
+    const struct reader_field *then; /* at the end of a list: where it goes on, or NULL */
 } reader_field;
 
 #define READER_PRINTF(text, args) __attribute__((format(printf, text, args)))

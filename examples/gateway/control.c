@@ -40,11 +40,13 @@ bool control_default_path(const char *tun, bool make, char path[CONFIG_CONTROL_S
         if (make || access(path, F_OK) == 0)
             return true;
     }
-    log_line(make ? "no place for the control socket: make /run/tunnelcap, set XDG_RUNTIME_DIR, "
-                    "or use --control"
-                  : "no gateway with the TUN device %s has a control socket in /run/tunnelcap or "
-                    "$XDG_RUNTIME_DIR/tunnelcap",
-             tun);
+    if (make)
+        log_line("no place for the control socket: make /run/tunnelcap, set XDG_RUNTIME_DIR, or "
+                 "use --control");
+    else
+        log_line("no gateway with the TUN device %s has a control socket in /run/tunnelcap or "
+                 "$XDG_RUNTIME_DIR/tunnelcap",
+                 tun);
     return false;
 }
 

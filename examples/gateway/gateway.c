@@ -114,12 +114,12 @@ static bool watch(gateway *g, int fd, short what, event_callback_fn callback, vo
 {
     struct event *event = event_new(g->base, fd, (short)(what | EV_PERSIST), callback, arg);
 
-    if (event == NULL || event_add(event, NULL) != 0) {
-        log_line("cannot watch a descriptor");
-        return false;
-    }
-    g->events[g->event_count++] = event;
-    return true;
+    if (event != NULL)
+        g->events[g->event_count++] = event;
+    if (event != NULL && event_add(event, NULL) == 0)
+        return true;
+    log_line("cannot watch for events");
+    return false;
 }
 
 /* First of all, so that nothing is left behind however early we are told to stop. */

@@ -38,7 +38,9 @@ static void print_tunnels(const struct tunnel_set *set, FILE *out)
         char port[8] = "-";
 
         if (identity->has_key)
-            snprintf(key, sizeof key, "%" PRIu32, identity->key);
+            snprintf(key, sizeof key,
+                     identity->kind == TUNNELCAP_KIND_ESP ? "0x%08" PRIx32 : "%" PRIu32,
+                     identity->key);
         if (identity->udp_port)
             snprintf(port, sizeof port, "%u", identity->udp_port);
         fprintf(out, "%-5s %-20s %-20s %10s %5s %12" PRIu64 " %14" PRIu64 "\n",

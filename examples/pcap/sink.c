@@ -29,8 +29,13 @@ static void guard_signals(void)
                                .sa_flags = (int)(SA_RESETHAND | SA_NODEFER)};
 
     sigemptyset(&action.sa_mask);
-    for (size_t i = 0; i < sizeof deadly / sizeof deadly[0]; i++)
-        sigaction(deadly[i], &action, NULL);
+    for (size_t i = 0; i < sizeof deadly / sizeof deadly[0]; i++) {
+        struct sigaction before;
+
+        /* What nohup(1) and the like have set to be ignored stays so. */
+        if (!sigaction(deadly[i], NULL, &before) && before.sa_handler != SIG_IGN)
+            sigaction(deadly[i], &action, NULL);
+    }
 }
 
 /* A name beside the final one, so that the last step is a rename on one file system. */

@@ -28,10 +28,10 @@ typedef struct tunnelcap_gre tunnelcap_gre;
 
 /** Flags of tunnelcap_gre_config. */
 enum {
-    TUNNELCAP_GRE_KEY_IN = 1,   /**< Packets received must hold the key `key_in`; else none. */
-    TUNNELCAP_GRE_KEY_OUT = 2,  /**< Packets sent hold the key `key_out`. */
-    TUNNELCAP_GRE_CHECKSUM = 4, /**< Send a checksum; refuse packets without one. */
-    TUNNELCAP_GRE_SEQUENCE = 8, /**< Send sequence numbers. */
+    TUNNELCAP_GRE_KEY_IN = 1,    /**< Packets received must hold the key `key_in`; else none. */
+    TUNNELCAP_GRE_KEY_OUT = 2,   /**< Packets sent hold the key `key_out`. */
+    TUNNELCAP_GRE_CHECKSUM = 4,  /**< Send a checksum; refuse packets without one. */
+    TUNNELCAP_GRE_SEQUENCE = 8,  /**< Send sequence numbers. */
     TUNNELCAP_GRE_IN_ORDER = 16, /**< Drop packets that arrive out of order (RFC 2890 2.2). */
     TUNNELCAP_GRE_UDP = 32,      /**< GRE in UDP (RFC 8086). */
     /** Send a UDP checksum of zero, but for payloads that are fragments; over IPv6 also accept

@@ -32,7 +32,7 @@ enum {
 
 /** UDP ports of tunnels (IANA). */
 enum {
-    TUNNELCAP_GRE_UDP_PORT = 4754, /**< GRE in UDP (RFC 8086 section 8.2). */
+    TUNNELCAP_GRE_UDP_PORT = 4754, /**< GRE in UDP (RFC 8086). */
     TUNNELCAP_ESP_UDP_PORT = 4500  /**< ESP in UDP (RFC 3948). */
 };
 

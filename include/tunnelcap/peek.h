@@ -17,11 +17,11 @@ extern "C" {
 
 /** Kinds of tunnel. */
 enum {
-    TUNNELCAP_KIND_NONE = 0,     /**< No tunnel that this library knows. */
-    TUNNELCAP_KIND_GRE = 1,      /**< GRE, protocol 47 or in UDP. */
-    TUNNELCAP_KIND_IPIP = 2,     /**< IPv4 or IPv6 in IP, protocol 4 or 41. */
-    TUNNELCAP_KIND_ESP = 3,      /**< IPsec ESP, protocol 50 or in UDP. */
-    TUNNELCAP_KIND_IKE = 4,      /**< UDP 4500 with the non-ESP marker (RFC 3948 2.2). */
+    TUNNELCAP_KIND_NONE = 0,         /**< No tunnel that this library knows. */
+    TUNNELCAP_KIND_GRE = 1,          /**< GRE, protocol 47 or in UDP. */
+    TUNNELCAP_KIND_IPIP = 2,         /**< IPv4 or IPv6 in IP, protocol 4 or 41. */
+    TUNNELCAP_KIND_ESP = 3,          /**< IPsec ESP, protocol 50 or in UDP. */
+    TUNNELCAP_KIND_IKE = 4,          /**< UDP 4500 with the non-ESP marker (RFC 3948 2.2). */
     TUNNELCAP_KIND_NAT_KEEPALIVE = 5 /**< UDP 4500, one byte 0xff (RFC 3948 2.3). */
 };
 
@@ -37,33 +37,35 @@ enum {
 
 /** What a look at an outer packet told. */
 typedef struct tunnelcap_peek_result {
-    uint32_t size;          /**< sizeof(tunnelcap_peek_result) of the caller. */
-    uint32_t flags;         /**< TUNNELCAP_PEEK_ flags. */
-    tunnelcap_addr src;     /**< Outer source. */
-    tunnelcap_addr dst;     /**< Outer destination. */
-    uint32_t key;           /**< GRE key, or ESP SPI. */
-    uint32_t seq;           /**< Sequence number; the low 32 bits for ESP. */
-    uint16_t src_port;      /**< UDP source port. */
-    uint16_t dst_port;      /**< UDP destination port. */
-    uint16_t protocol;      /**< EtherType of the payload: GRE and IPIP. */
-    uint16_t payload;       /**< Offset of the payload behind the tunnel's headers (for ESP: of
-                                 the ESP header), from the packet's first byte. */
-    uint8_t kind;           /**< TUNNELCAP_KIND_ */
-    uint8_t ip_protocol;    /**< Outer protocol behind all extension headers. */
-    uint8_t tos;            /**< Outer TOS or traffic class. */
-    uint8_t reserved[5];    /**< Zero. */
+    uint32_t size;       /**< sizeof(tunnelcap_peek_result) of the caller. */
+    uint32_t flags;      /**< TUNNELCAP_PEEK_ flags. */
+    tunnelcap_addr src;  /**< Outer source. */
+    tunnelcap_addr dst;  /**< Outer destination. */
+    uint32_t key;        /**< GRE key, or ESP SPI. */
+    uint32_t seq;        /**< Sequence number; the low 32 bits for ESP. */
+    uint16_t src_port;   /**< UDP source port. */
+    uint16_t dst_port;   /**< UDP destination port. */
+    uint16_t protocol;   /**< EtherType of the payload: GRE and IPIP. */
+    uint16_t payload;    /**< Offset of the payload behind the tunnel's headers (for ESP: of
+                              the ESP header), from the packet's first byte. */
+    uint8_t kind;        /**< TUNNELCAP_KIND_ */
+    uint8_t ip_protocol; /**< Outer protocol behind all extension headers. */
+    uint8_t tos;         /**< Outer TOS or traffic class. */
+    uint8_t reserved[5]; /**< Zero. */
 } tunnelcap_peek_result;
 
 /**
  * Look at one outer packet without changing it or verifying any checksum.
  *
  * UDP is taken for GRE when its destination port is 4754, and for ESP when either port is 4500.
- * Lengths are checked as far as the headers that are reported.
+ * Lengths are checked as far as the headers that are reported, so a packet whose tail a capture
+ * has cut off can be looked at.
  *
  * @param pkt    the packet; not even its status is written
  * @param meta   what it came with, or NULL
- * @param result receives the answer, its `size` set by the caller; on failure everything
- *               behind `size` is zero, but for ::TUNNELCAP_E_VERSION, which leaves it untouched
+ * @param result receives the answer, its `size` set by the caller. On failure it holds what was
+ *               recognised before: all zero where not even the IP header was right, addresses
+ *               and `kind` where only the tunnel header was not
  *
  * @retval TUNNELCAP_OK            recognised, or no tunnel: see `kind`
  * @retval TUNNELCAP_E_TRUNCATED   ends before its headers say

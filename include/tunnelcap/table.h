@@ -30,8 +30,8 @@ typedef struct tunnelcap_table_config {
     uint32_t flags;    /**< Zero. */
     uint32_t tunnels;  /**< Most tunnels, 1 to 2^20; default 256. */
     uint32_t routes;   /**< Most routes, 1 to 2^22; default 1024. */
-    uint32_t lanes;    /**< Most lanes attached at a time, 1 to 256; default 4. Only 1 where the
-                            compiler has no lock-free 64-bit atomics. */
+    uint32_t lanes;    /**< Most lanes attached at a time, 1 to 256; default 4. Where the compiler
+                            has no lock-free 64-bit atomics: 1, and no more. */
     uint32_t reserved; /**< Zero. */
 } tunnelcap_table_config;
 
@@ -79,7 +79,8 @@ typedef struct tunnelcap_tunnel_info {
     uint32_t key;          /**< Key expected, where flagged. */
     uint32_t vrf;          /**< Routing instance of inner packets. */
     uint32_t inner_mtu;    /**< Largest inner packet. */
-    uint32_t headroom;     /**< Bytes that encapsulation adds. */
+    uint32_t headroom;     /**< Bytes to leave: what encapsulation adds, and 4 more where it
+                                may insert an MSS. */
     uint16_t udp_port;     /**< UDP destination port, where flagged. */
     uint16_t limit4;       /**< MSS limit in force over IPv4. */
     uint16_t limit6;       /**< MSS limit in force over IPv6. */
@@ -129,45 +130,45 @@ enum {
 
 /** Flags of tunnelcap_result. */
 enum {
-    TUNNELCAP_RESULT_CLAMPED = 1, /**< The MSS of this SYN was lowered or added. */
+    TUNNELCAP_RESULT_CLAMPED = 1,   /**< The MSS of this SYN was lowered or added. */
     TUNNELCAP_RESULT_SPARE = 0x8000 /**< `index` counts in the burst's spare packets. */
 };
 
 /** What became of one packet of a burst. */
 typedef struct tunnelcap_result {
-    uint64_t tunnel;   /**< Id of the tunnel, 0 if none was found. */
-    int32_t status;    /**< Why. */
-    uint32_t value;    /**< EtherType when delivered (0: a keepalive that came back), inner MTU
-                            when above it, else 0. */
-    uint16_t index;    /**< Which packet of the burst. */
-    uint16_t flags;    /**< TUNNELCAP_RESULT_ flags. */
-    uint8_t action;    /**< TUNNELCAP_DO_ */
-    uint8_t l3_len;    /**< Bytes of IP header with options and extension headers that the
-                            packet now begins with, if it is sent or delivered; 0 if it is not
-                            IP or they exceed 255. */
-    uint8_t l4_len;    /**< Bytes of UDP header behind it, if it is sent in UDP. */
-    uint8_t reserved;  /**< Zero. */
-    uint32_t vrf;      /**< Routing instance where the packet goes on. */
+    uint64_t tunnel;    /**< Id of the tunnel, 0 if none was found. */
+    int32_t status;     /**< Why. */
+    uint32_t value;     /**< EtherType when delivered (0: a keepalive that came back), inner MTU
+                             when too big, else 0. */
+    uint16_t index;     /**< Which packet of the burst. */
+    uint16_t flags;     /**< TUNNELCAP_RESULT_ flags. */
+    uint8_t action;     /**< TUNNELCAP_DO_ */
+    uint8_t l3_len;     /**< Bytes of IP header with options and extension headers that the
+                             packet now begins with; 0 if it is dropped, is not IP, or they
+                             exceed 255. */
+    uint8_t l4_len;     /**< Bytes of UDP header behind it, if it is sent in UDP. */
+    uint8_t reserved;   /**< Zero. */
+    uint32_t vrf;       /**< Routing instance where the packet goes on. */
     uint32_t reserved2; /**< Zero. */
 } tunnelcap_result;
 
 /** A burst of packets for the data path. */
 typedef struct tunnelcap_burst {
-    uint32_t size;         /**< sizeof(tunnelcap_burst) of the caller. */
-    uint32_t flags;        /**< Zero. */
-    uint64_t now_ns;       /**< The caller's clock; not read yet. */
-    uint32_t pkt_count;    /**< Packets, at most 65535. */
-    uint32_t pkt_done;     /**< Out: packets consumed. */
-    uint32_t spare_count;  /**< Spare buffers for packets that are made anew; none are yet. */
-    uint32_t spare_used;   /**< Out: spare buffers that hold packets now. */
-    uint32_t result_cap;   /**< Room at `results`. */
-    uint32_t result_count; /**< Out: results. */
-    uint32_t meta_stride;  /**< Bytes from one meta to the next; 0 uses the first for all. */
-    uint32_t reserved;     /**< Zero. */
-    tunnelcap_pkt *pkts;          /**< Packets; changed in place. */
-    const tunnelcap_meta *meta;   /**< What they came with, or NULL. */
-    tunnelcap_pkt *spare;         /**< Spare buffers, or NULL. */
-    tunnelcap_result *results;    /**< Receives one result for each packet consumed, in order. */
+    uint32_t size;              /**< sizeof(tunnelcap_burst) of the caller. */
+    uint32_t flags;             /**< Zero. */
+    uint64_t now_ns;            /**< The caller's clock; not read yet. */
+    uint32_t pkt_count;         /**< Packets, at most 65535. */
+    uint32_t pkt_done;          /**< Out: packets consumed. */
+    uint32_t spare_count;       /**< Spare buffers for packets that are made anew; none are yet. */
+    uint32_t spare_used;        /**< Out: spare buffers that hold packets now. */
+    uint32_t result_cap;        /**< Room at `results`. */
+    uint32_t result_count;      /**< Out: results. */
+    uint32_t meta_stride;       /**< Bytes from one meta to the next; 0 uses the first for all. */
+    uint32_t reserved;          /**< Zero. */
+    tunnelcap_pkt *pkts;        /**< Packets; changed in place. */
+    const tunnelcap_meta *meta; /**< What they came with, or NULL. */
+    tunnelcap_pkt *spare;       /**< Spare buffers, or NULL. */
+    tunnelcap_result *results;  /**< Receives one result for each packet consumed, in order. */
 } tunnelcap_burst;
 
 /**
@@ -244,9 +245,8 @@ TUNNELCAP_API void tunnelcap_table_fini(tunnelcap_table *table);
  * Threads  as the allocator
  * @since 1.0
  */
-TUNNELCAP_API int32_t tunnelcap_table_new(const tunnelcap_table_config *config,
-                                          const uint8_t *seed, const tunnelcap_alloc *alloc,
-                                          tunnelcap_table **out);
+TUNNELCAP_API int32_t tunnelcap_table_new(const tunnelcap_table_config *config, const uint8_t *seed,
+                                          const tunnelcap_alloc *alloc, tunnelcap_table **out);
 
 /**
  * End a table made by tunnelcap_table_new() and return its memory. Detach its lanes first.
@@ -555,9 +555,9 @@ TUNNELCAP_API int32_t tunnelcap_table_reasons(const tunnelcap_table *table, uint
  * @retval TUNNELCAP_E_STATE    the lane is attached to no table
  *
  * Status of a packet: those of tunnelcap_gre_encap() and tunnelcap_ipip_encap(), and
+ * @retval TUNNELCAP_E_PROTOCOL not IP by `meta.ethertype`, or a tunnel that carries other payloads
  * @retval TUNNELCAP_E_NO_ROUTE no route for the destination
- * @retval TUNNELCAP_E_TOO_BIG  larger than the inner MTU, which stands in `value`; or, with 0
- *                              there, a GSO packet
+ * @retval TUNNELCAP_E_TOO_BIG  larger than the inner MTU, which stands in `value`, or a GSO packet
  *
  * A packet that is dropped is unchanged, but for a clamp.
  *

@@ -4,7 +4,7 @@
 import collections
 
 import wire
-from lab import INNER4, INNER4_FAR, INNER6, INNER6_FAR, TUN, expect, host
+from lab import INNER4, INNER4_FAR, INNER6, INNER6_FAR, NOT_COMING, TUN, expect, mtu_of_host
 
 # guest: arguments of `ip link add tun0`. gre: flags that each GRE header must have, None for
 # IP in IP. chain: protocol numbers of packets that we send and of those that the guest sends.
@@ -15,6 +15,11 @@ V6 = "local fd99::2 remote fd99::1"
 FULL = wire.GRE_KEY | wire.GRE_CHECKSUM | wire.GRE_SEQUENCE
 FULL_CONFIG = {"key_in": 8, "key_out": 7, "checksum": True, "sequence": True}
 FULL_GUEST = "ikey 7 okey 8 icsum ocsum iseq oseq"
+
+# GRO stays off: TCP segments in GRE in UDP that GRO has merged are dropped by both kernels'
+# UDP, which counts them as InErrors.
+GUEST_FOU = ("modprobe -a fou fou6\nip fou add port 4754 ipproto 47\n"
+             "ip fou add port 4754 ipproto 47 -6\nethtool -K eth0 gro off\n")
 LIMITED = (wire.DESTINATION_OPTIONS,)
 
 TUNNELS = {
@@ -35,6 +40,14 @@ TUNNELS = {
         "gre", {"udp_port": 4754},
         "type gre %s encap fou encap-sport auto encap-dport 4754 encap-csum" % V4, "46", 0,
         (17,), (17,)),
+    "gre_in_udp_without_checksum_from_the_kernel": Tunnel(
+        "gre", {"udp_port": 4754},
+        "type gre %s encap fou encap-sport 40000 encap-dport 4754 noencap-csum" % V4, "46", 0,
+        (17,), (17,)),
+    "gre_in_udp_over_ipv6": Tunnel(
+        "gre", {"udp_port": 4754, "outer": 6},
+        "type ip6gre encaplimit none %s encap fou encap-sport auto encap-dport 4754 encap-udp6-csum"
+        % V6, "46", 0, (17,), (17,)),
     "ipip": Tunnel("ipip", {}, "type ipip " + V4, "4", None, (4,), (4,)),
     "6in4": Tunnel("ipip", {}, "type sit " + V4, "6", None, (41,), (41,)),
     "4in6_with_encapsulation_limit": Tunnel(
@@ -49,17 +62,20 @@ TUNNELS = {
 }
 
 
-def guest_setup(arguments):
+def guest_setup(arguments, families="46"):
     """Shell text that makes the guest's end with its inner addresses."""
-    fou = "ip fou add port 4754 ipproto 47\n" if "encap fou" in arguments else ""
-    return fou + ("ip link add tun0 %s\nip link set tun0 up\n"
-                  "ip addr add %s/30 dev tun0\nip addr add %s/127 dev tun0 nodad\n"
-                  % (arguments, INNER4_FAR, INNER6_FAR))
+    setup = GUEST_FOU if "encap fou" in arguments else ""
+    setup += "ip link add tun0 %s\nip link set tun0 up\n" % arguments
+    if "4" in families:
+        setup += "ip addr add %s/30 dev tun0\n" % INNER4_FAR
+    if "6" in families:
+        setup += "ip addr add %s/127 dev tun0 nodad\n" % INNER6_FAR
+    return setup
 
 
 def mtu_of(lab):
     """The MTU of our TUN device, which must be what the kernel thinks of its own end."""
-    ours = int(host("cat", "/sys/class/net/%s/mtu" % TUN))
+    ours = mtu_of_host(TUN)
     theirs = int(lab.guest.check("cat /sys/class/net/tun0/mtu"))
     expect(ours == theirs, "our MTU is %d, the kernel's %d" % (ours, theirs))
     return ours
@@ -71,9 +87,10 @@ def check_pings(lab, local, far, header, mtu):
     for size in sizes:
         options = ["-s", str(size)] + (["-M", "do"] if size <= mtu - header else [])
         expect(lab.ping_from_host(far, *options), "ping of %d bytes to %s" % (size, far))
-    expect(not lab.ping_from_host(far, "-M", "do", "-s", str(mtu - header + 1)),
+    expect(not lab.ping_from_host(far, "-M", "do", "-s", str(mtu - header + 1),
+                                  patience=NOT_COMING),
            "a packet above the MTU passed")
-    lost = lab.ping_from_guest(local, sizes)
+    lost = lab.ping_from_guest(local, sizes[-2:])
     expect(not lost, "pings from the guest to %s without answer: sizes %s" % (local, lost))
 
 
@@ -94,14 +111,15 @@ def check_wire(packets, tunnel):
             data = outer.payload[8:] if outer.chain == (wire.UDP,) else outer.payload
             expect(wire.read_gre(data).flags == tunnel.gre,
                    "GRE flags %#06x on the wire" % wire.read_gre(data).flags)
-        if outer.chain == (wire.UDP,):
+        if ours and outer.chain == (wire.UDP,):
             expect(outer.payload[6:8] != b"\0\0", "a UDP checksum of zero")
     expect(min(seen.values()) > 100, "too few packets on the wire: %s" % seen)
 
 
 def carries(lab, tunnel):
     """Ping and TCP, opened from either end, in every family, in packets of all sizes."""
-    with lab.tunnel(tunnel.kind, tunnel.options, guest_setup(tunnel.guest)) as gateway, \
+    options = dict(tunnel.options, families=tunnel.families)
+    with lab.tunnel(tunnel.kind, options, guest_setup(tunnel.guest, tunnel.families)) as gateway, \
             lab.sniff("kp0") as sniffer:
         mtu = mtu_of(lab)
         for family, local, far, header in (("4", INNER4, INNER4_FAR, 28),

@@ -3,7 +3,7 @@
 """What is dropped and why, ECN and DSCP through the tunnel, and packets that are too big."""
 import wire
 from cases_carry import TUNNELS, V4, V6, guest_setup
-from lab import INNER4, INNER4_FAR, TUN, expect, host
+from lab import INNER4, INNER4_FAR, NOT_COMING, TUN, expect, host
 
 NOT_ECT, ECT1, ECT0, CE = 0, 1, 2, 3
 ECN_NAMES = ("not-ect", "ect1", "ect0", "ce")
@@ -24,7 +24,7 @@ OUTPUT = ("nft add table %s m\n"
 def expect_dropped(lab, options, guest, reason, extra=""):
     """Packets from the guest are dropped for one reason and no other."""
     with lab.tunnel("gre", options, guest_setup(guest) + extra) as gateway:
-        lost = lab.ping_from_guest(INNER4, [56])
+        lost = lab.ping_from_guest(INNER4, [56], NOT_COMING)
         expect(lost == ["56"], "the guest's packet passed")
         refused = gateway.refused("decap")
         expect(list(refused) == [reason], "refused for %s, not for %s" % (refused, reason))
@@ -63,7 +63,7 @@ def checksum_is_accepted_where_none_is_asked_for(lab):
 
 def kernel_drops_what_lacks_the_checksum(lab):
     with lab.tunnel("gre", {}, guest_setup("type gre icsum " + V4)):
-        expect(not lab.ping_from_host(INNER4_FAR), "the kernel answered")
+        expect(not lab.ping_from_host(INNER4_FAR, patience=NOT_COMING), "the kernel answered")
 
 
 def restarted_sequence_is_dropped_where_order_is_asked_for(lab):
@@ -71,7 +71,8 @@ def restarted_sequence_is_dropped_where_order_is_asked_for(lab):
     with lab.tunnel("gre", {"in_order": True}, guest) as gateway:
         expect(not lab.ping_from_guest(INNER4, [56, 57, 58]), "no answer in order")
         lab.guest.check("ip link del tun0\n" + guest)
-        expect(lab.ping_from_guest(INNER4, [56]) == ["56"], "an old number passed")
+        expect(lab.ping_from_guest(INNER4, [56], NOT_COMING) == ["56"],
+               "an old number passed")
         refused = gateway.refused("decap")
         expect(list(refused) == ["E_SEQUENCE"], "refused for %s" % refused)
 
@@ -92,7 +93,7 @@ def sequence_numbers_start_at_zero_and_step_by_one(lab):
 def decapsulated_ecn(lab, name, family, inner_dscp=46):
     """All sixteen combinations, told apart by the size of the ping that carries them."""
     table = "ip" if family == 4 else "ip6"
-    match = "ip protocol 47" if family == 4 else "ip6 nexthdr 47"
+    match = "ip protocol { 4, 17, 47 }" if family == 4 else "ip6 nexthdr { 4, 17, 47 }"
     script = OUTPUT % (table, table)
     for outer, word in enumerate(ECN_NAMES):
         script += ("nft flush chain %s m out\n"
@@ -102,7 +103,7 @@ def decapsulated_ecn(lab, name, family, inner_dscp=46):
             script += ("ping -n -c 1 -W 0.1 -Q %d -s %d %s >/dev/null || true\n"
                        % (inner_dscp << 2 | inner, 100 + 4 * outer + inner, INNER4))
     tunnel = TUNNELS[name]
-    with lab.tunnel("gre", tunnel.options, guest_setup(tunnel.guest)) as gateway, \
+    with lab.tunnel(tunnel.kind, tunnel.options, guest_setup(tunnel.guest)) as gateway, \
             lab.sniff(TUN) as sniffer:
         lab.guest.check(script)
         arrived = {}
@@ -119,12 +120,24 @@ def decapsulated_ecn(lab, name, family, inner_dscp=46):
         expect(gateway.refused("decap") == {"E_ECN": 1}, "refused %s" % gateway.refused("decap"))
 
 
-def decapsulation_follows_rfc_6040_over_ipv4(lab):
+def gre_follows_rfc_6040_over_ipv4(lab):
     decapsulated_ecn(lab, "gre", 4)
 
 
-def decapsulation_follows_rfc_6040_over_ipv6(lab):
+def gre_follows_rfc_6040_over_ipv6(lab):
     decapsulated_ecn(lab, "ip6gre_without_encapsulation_limit", 6)
+
+
+def gre_in_udp_follows_rfc_6040(lab):
+    decapsulated_ecn(lab, "gre_in_udp", 4)
+
+
+def ipip_follows_rfc_6040_over_ipv4(lab):
+    decapsulated_ecn(lab, "ipip", 4)
+
+
+def ipip_follows_rfc_6040_over_ipv6(lab):
+    decapsulated_ecn(lab, "ip6tnl_without_encapsulation_limit", 6)
 
 
 def encapsulated_tos(lab, name):
@@ -211,7 +224,9 @@ def cases():
             checksum_is_accepted_where_none_is_asked_for, kernel_drops_what_lacks_the_checksum,
             restarted_sequence_is_dropped_where_order_is_asked_for,
             sequence_numbers_start_at_zero_and_step_by_one,
-            decapsulation_follows_rfc_6040_over_ipv4, decapsulation_follows_rfc_6040_over_ipv6,
+            gre_follows_rfc_6040_over_ipv4, gre_follows_rfc_6040_over_ipv6,
+            gre_in_udp_follows_rfc_6040, ipip_follows_rfc_6040_over_ipv4,
+            ipip_follows_rfc_6040_over_ipv6,
             encapsulation_copies_ecn_and_dscp_over_ipv4,
             encapsulation_copies_ecn_and_dscp_over_ipv6,
             too_big_for_gre, too_big_for_ipip, too_big_for_ip6gre_with_encapsulation_limit,

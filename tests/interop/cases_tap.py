@@ -2,8 +2,8 @@
 # Copyright (c) 2026, The tunnelcap authors
 """Ethernet in GRE against the kernel's gretap, by a small program with a TAP device."""
 import contextlib
-import subprocess
 
+import kernel_peer
 import wire
 from lab import GUEST4, GUEST6, HOST4, HOST6, expect, host, wait_for
 
@@ -13,7 +13,7 @@ LOCAL, FAR = "172.29.0.1", "172.29.0.2"
 @contextlib.contextmanager
 def tap_gre(lab, device, *arguments):
     """The program, for as long as the block lasts."""
-    process = subprocess.Popen([str(lab.build / "tests/interop/tap_gre"), device, *arguments])
+    process = kernel_peer.popen([str(lab.build / "tests/interop/tap_gre"), device, *arguments])
     try:
         wait_for(lambda: device in host("ip", "-br", "link"), 5, "tap_gre makes no device")
         host("ip", "addr", "add", LOCAL + "/24", "dev", device)

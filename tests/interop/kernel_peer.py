@@ -20,9 +20,9 @@ import sys
 import time
 
 KERNELS = {"6.1": "linux-image-cloud-amd64", "6.12": "linux-image-6.12-cloud-amd64"}
-PACKAGES = ("qemu-system-x86 busybox-static kmod iproute2 nftables iptables iputils-ping"
+PACKAGES = ("qemu-system-x86 busybox-static kmod iproute2 nftables iptables iputils-ping ethtool"
             " tcpdump").split()
-TOOLS = ("ip", "nft", "xtables-nft-multi", "ping", "dash", "kmod")
+TOOLS = ("ip", "nft", "xtables-nft-multi", "ping", "dash", "kmod", "ethtool")
 NEEDED = TOOLS + ("qemu-system-x86_64", "busybox", "depmod", "dpkg-deb", "apt-get", "tcpdump")
 MODULES = ("net/ipv4", "net/ipv6", "net/netfilter", "net/packet", "net/core", "net/802",
            "net/llc", "drivers/virtio", "drivers/net/virtio_net", "drivers/net/net_failover",
@@ -65,6 +65,12 @@ def output(*command, **options):
     """Run a command that must succeed and return what it printed."""
     return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, **options).stdout
+
+
+def popen(command, **options):
+    """Start a process that does not outlive us, even if we are killed."""
+    return subprocess.Popen(["setpriv", "--pdeathsig", "KILL"] + command,
+                            stdin=subprocess.DEVNULL, **options)
 
 
 # ------------------------------------------------------------------------------------- image
@@ -235,7 +241,7 @@ class Guest:
                       "gso=off,host_tso4=off,host_tso6=off,host_ufo=off,guest_tso4=off,"
                       "guest_tso6=off,guest_ufo=off,ctrl_guest_offloads=off,romfile="
                       % (number, number + 16)]
-        command = [which("qemu-system-x86_64"), "-accel", "tcg,thread=multi,tb-size=256", "-cpu",
+        command = ["qemu-system-x86_64", "-accel", "tcg,thread=multi,tb-size=256", "-cpu",
                    "max", "-M", "q35", "-m", "512", "-smp", "1", "-nodefaults", "-no-user-config",
                    "-no-reboot", "-display", "none", "-serial", "file:" + self.console,
                    "-kernel", str(image.kernel), "-initrd", str(image.initramfs), "-append",
@@ -247,8 +253,7 @@ class Guest:
                    "socket,id=control,path=%s,server=on,wait=off" % control,
                    "-device", "virtserialport,chardev=control,name=control"] + cards
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log)
+            self.process = popen(command, stdout=log, stderr=log)
         try:
             self._connect(control, time.monotonic() + timeout)
         except BaseException:

@@ -13,6 +13,7 @@ import subprocess
 import threading
 import time
 
+import kernel_peer
 import wire
 
 HOST4, GUEST4 = "10.99.0.1", "10.99.0.2"      # outer addresses
@@ -29,8 +30,12 @@ for device in eth0 eth1; do
 done
 ip addr add 10.99.0.2/24 dev eth0
 ip addr add fd99::2/64 dev eth0 nodad
-head -c 300000 /dev/urandom > blob
+head -c 150000 /dev/urandom > blob
 """
+
+
+# How long to wait for an answer that must not come.
+NOT_COMING = 0.4
 
 
 class Failure(Exception):
@@ -50,6 +55,11 @@ def host(*command, check=True, timeout=30):
     if check and done.returncode != 0:
         raise Failure("%s: %s" % (" ".join(command), done.stdout.strip()))
     return done.stdout
+
+
+def mtu_of_host(device):
+    """The MTU of a device in our namespace (/sys may show that of another)."""
+    return json.loads(host("ip", "-j", "link", "show", device))[0]["mtu"]
 
 
 def wait_for(condition, seconds, why):
@@ -90,9 +100,12 @@ class Gateway:
     """Our gateway with one tunnel, the guest being its customer."""
 
     def __init__(self, lab, kind, options, routes):
-        tunnel = {"name": "t", "interface_address": INNER4 + "/30",
-                  "interface_address6": INNER6 + "/127"}
-        tunnel.update(options)
+        tunnel = dict(options, name="t")
+        families = tunnel.pop("families", "46")
+        if "4" in families:
+            tunnel["interface_address"] = INNER4 + "/30"
+        if "6" in families:
+            tunnel["interface_address6"] = INNER6 + "/127"
         ends = (HOST6, GUEST6) if tunnel.pop("outer", 4) == 6 else (HOST4, GUEST4)
         names = ("cloudflare_gre_endpoint", "customer_gre_endpoint") if kind == "gre" else \
             ("cloudflare_endpoint", "customer_endpoint")
@@ -105,8 +118,8 @@ class Gateway:
             "routes": [{"prefix": prefix, "tunnel": "t"} for prefix in routes]}))
         self.log = pathlib.Path(lab.directory, "gateway.log")
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen([self.program, "run", str(config)], stdout=log,
-                                            stderr=log, stdin=subprocess.DEVNULL)
+            self.process = kernel_peer.popen([self.program, "run", str(config)], stdout=log,
+                                             stderr=log)
         try:
             wait_for(self._ready, 5, "the gateway does not start")
         except Failure:
@@ -151,7 +164,7 @@ class Lab:
         self.directory = directory
         self.build = pathlib.Path(build)
         self.gateway = self.build / "examples/gateway/tunnelcap-gateway"
-        self.blob = random.Random(1).randbytes(300000)
+        self.blob = random.Random(1).randbytes(150000)
         guest.check(GUEST_SETUP % time.time())
 
     @contextlib.contextmanager
@@ -170,7 +183,8 @@ class Lab:
                    % (status, gateway.log.read_text().strip()))
         finally:
             self.guest.run("for device in tun0 tun1; do ip link del $device; done 2>/dev/null;"
-                           "nft flush ruleset; ip fou del port 4754 2>/dev/null")
+                           "nft flush ruleset; ip fou del port 4754 2>/dev/null &&"
+                           "ip fou del port 4754 -6 && ethtool -K eth0 gro on")
 
     @contextlib.contextmanager
     def sniff(self, device):
@@ -182,17 +196,17 @@ class Lab:
             sniffer.close()
 
     # ------------------------------------------------------------------------------- traffic
-    def ping_from_host(self, address, *options):
+    def ping_from_host(self, address, *options, patience=2):
         """Ping once; whether the answer came."""
-        done = subprocess.run(["ping", "-n", "-c", "1", "-W", "2", *options, address],
+        done = subprocess.run(["ping", "-n", "-c", "1", "-W", str(patience), *options, address],
                               check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return done.returncode == 0
 
-    def ping_from_guest(self, address, sizes):
+    def ping_from_guest(self, address, sizes, patience=2):
         """Ping once with each size of payload; sizes without an answer."""
         return self.guest.check(
-            "for size in %s; do ping -n -c 1 -W 2 -s $size %s >/dev/null || echo $size; done"
-            % (" ".join(map(str, sizes)), address)).split()
+            "for size in %s; do ping -n -c 1 -W %s -s $size %s >/dev/null || echo $size; done"
+            % (" ".join(map(str, sizes)), patience, address)).split()
 
     def tcp_from_guest(self, address):
         """A connection that the guest opens, with data both ways at the same time."""

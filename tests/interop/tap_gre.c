@@ -9,6 +9,7 @@
  */
 #include <arpa/inet.h>
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
@@ -115,6 +116,7 @@ static void frames_to_gre(bridge *b, uint8_t *storage)
     }
 }
 
+/* What a device that is not up refuses is lost, as on any network. */
 static void gre_to_frames(bridge *b, uint8_t *storage)
 {
     ssize_t got;
@@ -124,8 +126,8 @@ static void gre_to_frames(bridge *b, uint8_t *storage)
         tunnelcap_gre_rx rx;
         if (tunnelcap_gre_decap(b->gre, &pkt, &b->meta, 0, &rx, 1) == 1 &&
             pkt.status == TUNNELCAP_OK && rx.protocol == TUNNELCAP_ETHERTYPE_ETHERNET &&
-            write(b->tap, pkt.buf + pkt.off, pkt.len) < 0)
-            warn("write to the TAP device");
+            write(b->tap, pkt.buf + pkt.off, pkt.len) < 0 && errno != EIO)
+            err(1, "write to the TAP device");
     }
 }
 

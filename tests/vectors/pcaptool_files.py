@@ -121,31 +121,48 @@ class Files(ToolTest):
 
     def test_a_full_disk_is_told(self):
         self.input.write_bytes(pcap_bytes(capture_of([query()] * 1000)))
-        self.assert_fails("clamp", "--mss", "1360", self.input, "/dev/full", status=EXIT_FILE,
-                          says="/dev/full: " + os.strerror(errno.ENOSPC))
+        with open("/dev/full", "wb") as full:
+            self.assert_fails("clamp", "--mss", "1360", self.input, "-", status=EXIT_FILE,
+                              says="standard output: " + os.strerror(errno.ENOSPC),
+                              capture_output=False, stdout=full, stderr=subprocess.PIPE)
 
-    def test_a_deadly_signal_removes_the_unfinished_output(self):
+    def execute_limited(self, on_limit):
+        """Clamp with a file size limit below that of the output."""
         self.input.write_bytes(pcap_bytes(capture_of([query(1000)] * 100)))
 
         def limit_files():
+            signal.signal(signal.SIGXFSZ, on_limit)
             resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
-        done = self.execute("clamp", "--mss", "1360", self.input, self.output,
+        return self.execute("clamp", "--mss", "1360", self.input, self.output,
                             preexec_fn=limit_files)
+
+    def test_a_deadly_signal_removes_the_unfinished_output(self):
+        done = self.execute_limited(signal.SIG_DFL)
         self.assertEqual(done.returncode, -signal.SIGXFSZ)
         self.assertEqual(os.listdir(self.dir), ["in.pcap"])
 
-    def test_devices_are_written_not_replaced(self):
-        self.input.write_bytes(pcap_bytes(capture_of([query()])))
-        pipe = self.dir / "pipe"
-        os.mkfifo(pipe)
-        command = [self.tool, "clamp", "--mss", "1360", str(self.input), str(pipe)]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-            written = pipe.read_bytes()
-            self.assertEqual(process.wait(60), 0)
-        self.assertEqual(data_of(parse_pcap(written)), [query()])
-        self.assertTrue(pipe.is_fifo())
+    def test_a_write_error_removes_the_unfinished_output(self):
+        done = self.execute_limited(signal.SIG_IGN)
+        self.assertEqual(done.returncode, EXIT_FILE)
+        self.assertIn("out.pcap: " + os.strerror(errno.EFBIG), done.stderr.decode())
+        self.assertEqual(os.listdir(self.dir), ["in.pcap"])
+
+    def test_pipes_are_read_twice_and_written_in_place(self):
+        for verb, before in ((["decap"], arriving(query())), (["clamp", "--mss", "1360"], query())):
+            source, feed = os.pipe()
+            drain, target = os.pipe()
+            os.write(feed, pcap_bytes(capture_of([before])))
+            os.close(feed)
+            done = self.execute(*verb, f"/dev/fd/{source}", f"/dev/fd/{target}",
+                                pass_fds=[source, target])
+            os.close(target)
+            written = os.read(drain, 65536)
+            os.close(drain)
+            os.close(source)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(data_of(parse_pcap(written)), [query()])
 
     def test_input_and_output_may_be_the_same_file(self):
         self.input.write_bytes(pcap_bytes(capture_of([arriving(query())])))
@@ -236,6 +253,7 @@ class Formats(ToolTest):
             "empty": (RAW, b""),
             "IP version 0": (RAW, bytes(60)),
             "unknown family": (NULL, struct.pack("<I", 7) + packet),
+            "family in neither byte order": (NULL, bytes([2, 0, 0, 2]) + packet),
         }
         for name, (link_type, frame) in cases.items():
             with self.subTest(name):

@@ -109,6 +109,10 @@ class Encap(ToolTest):
         self.assertEqual(report["status"], {"OK": 1, "E_TOO_BIG": 1})
         self.assertEqual(len(out.frames), 1)
 
+    def test_packets_are_not_clamped(self):
+        (outer,) = self.outer_of(GRE_WORDS + ",mtu=1000", [syn(1460)])
+        self.assertEqual(outer[24:], syn(1460))
+
     def test_packets_cut_short_are_refused(self):
         capture = Capture(RAW, [Frame(0, 0, query()[:-1], len(query()))])
         report, out = self.run_on(capture, "encap", "--tunnel", GRE_WORDS)
@@ -224,10 +228,29 @@ class Decap(ToolTest):
     def test_wrong_checksums_and_fragments_are_refused(self):
         flawed = bytearray(arriving(query(), with_checksum=True))
         flawed[-1] ^= 1
-        whole = pk.gre(query(100))
+        whole = pk.gre(query(100), key=3)
         packets = [flawed, pk.ipv4(FAR, NEAR, pk.GRE, whole[:64], fragment=0x2000),
                    pk.ipv4(FAR, NEAR, pk.GRE, whole[64:], fragment=8)]
         self.assertEqual(self.statuses(packets), ({"E_CHECKSUM": 1, "E_FRAGMENT": 2}, []))
+        report, _ = self.run_on(capture_of(packets), "decap")
+        self.assertEqual([tunnel["packets"] for tunnel in report["tunnels"]], [1])
+
+    def test_malformed_tunnel_packets_count_but_not_other_ones(self):
+        enhanced = struct.pack("!HH", 0x2001, 0x880B) + bytes(8)
+        flagged = struct.pack("!HH", 0x4000, 0x0800)
+        packets = [
+            pk.ipv4(FAR, NEAR, pk.GRE, b"\0\0"),
+            pk.ipv4(FAR, NEAR, pk.GRE, enhanced),
+            pk.ipv4(FAR, NEAR, pk.UDP, pk.udp(FAR, NEAR, flagged, (50000, GRE_UDP_PORT))),
+            pk.ipv4(FAR, NEAR, pk.UDP, struct.pack("!HHHH", 9, 9, 0, 0)),
+            pk.ipv4(FAR, NEAR, pk.TCP, b""),
+        ]
+        report, _ = self.run_on(capture_of(packets), "decap", "--only", "gre")
+        self.assertEqual((report["frames"], report["packets"]), (5, 3))
+        self.assertEqual(report["status"], {"OK": 0, "E_TRUNCATED": 1, "E_GRE_VERSION": 1,
+                                            "E_GRE_FLAGS": 1})
+        report, _ = self.run_on(capture_of(packets), "decap", "--only", "ipip")
+        self.assertEqual(report["packets"], 0)
 
     def test_congestion_marks_follow_rfc_6040(self):
         def marked(outer, inner):
@@ -252,6 +275,13 @@ class Decap(ToolTest):
         self.assertEqual((report["frames"], report["packets"]), (3, 2))
         self.assertEqual([(t["key"], t["packets"]) for t in report["tunnels"]], [(7, 1)])
         self.assertEqual(out.frames, [])
+
+    def test_bytes_that_were_cut_off_are_not_made_up(self):
+        flagged = pk.ipv4(FAR, NEAR, pk.GRE, b"\xff" * 40)
+        cut = arriving(query())[:20]
+        frames = [Frame(0, 0, flagged)] * 200 + [Frame(0, 0, cut, len(flagged))] * 200
+        report, _ = self.run_on(Capture(RAW, frames), "decap")
+        self.assertEqual(report["status"], {"OK": 0, "E_GRE_VERSION": 200, "E_TRUNCATED": 200})
 
     def test_other_payloads_are_counted_or_written_as_ethernet(self):
         frame = pk.ethernet(query())

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+/*
+ * A program of somebody else: it sees nothing but the installed headers and library, touches
+ * every function, and carries one packet through a tunnel.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tunnelcap/tunnelcap.h>
+
+#define TOUCH(function)                                                                            \
+    do {                                                                                           \
+        void (*volatile touched)(void) = (void (*)(void))(function);                               \
+        functions += touched != NULL;                                                              \
+    } while (0)
+
+static unsigned touch_all(void)
+{
+    unsigned functions = 0;
+
+    TOUCH(tunnelcap_gre_config_init);
+    TOUCH(tunnelcap_gre_decap);
+    TOUCH(tunnelcap_gre_encap);
+    TOUCH(tunnelcap_gre_encap_len);
+    TOUCH(tunnelcap_gre_fini);
+    TOUCH(tunnelcap_gre_free);
+    TOUCH(tunnelcap_gre_headroom);
+    TOUCH(tunnelcap_gre_init);
+    TOUCH(tunnelcap_gre_inner_mtu);
+    TOUCH(tunnelcap_gre_new);
+    TOUCH(tunnelcap_gre_size);
+    TOUCH(tunnelcap_ipip_config_init);
+    TOUCH(tunnelcap_ipip_decap);
+    TOUCH(tunnelcap_ipip_encap);
+    TOUCH(tunnelcap_ipip_encap_len);
+    TOUCH(tunnelcap_ipip_fini);
+    TOUCH(tunnelcap_ipip_free);
+    TOUCH(tunnelcap_ipip_headroom);
+    TOUCH(tunnelcap_ipip_init);
+    TOUCH(tunnelcap_ipip_inner_mtu);
+    TOUCH(tunnelcap_ipip_new);
+    TOUCH(tunnelcap_ipip_size);
+    TOUCH(tunnelcap_lane_config_init);
+    TOUCH(tunnelcap_lane_fini);
+    TOUCH(tunnelcap_lane_free);
+    TOUCH(tunnelcap_lane_init);
+    TOUCH(tunnelcap_lane_new);
+    TOUCH(tunnelcap_lane_size);
+    TOUCH(tunnelcap_mss_clamp);
+    TOUCH(tunnelcap_mss_config_init);
+    TOUCH(tunnelcap_peek);
+    TOUCH(tunnelcap_route_init);
+    TOUCH(tunnelcap_status_at);
+    TOUCH(tunnelcap_status_class);
+    TOUCH(tunnelcap_status_name);
+    TOUCH(tunnelcap_status_text);
+    TOUCH(tunnelcap_table_abort);
+    TOUCH(tunnelcap_table_attach);
+    TOUCH(tunnelcap_table_begin);
+    TOUCH(tunnelcap_table_commit);
+    TOUCH(tunnelcap_table_config_init);
+    TOUCH(tunnelcap_table_decap);
+    TOUCH(tunnelcap_table_detach);
+    TOUCH(tunnelcap_table_encap);
+    TOUCH(tunnelcap_table_fini);
+    TOUCH(tunnelcap_table_free);
+    TOUCH(tunnelcap_table_get_info);
+    TOUCH(tunnelcap_table_get_stats);
+    TOUCH(tunnelcap_table_init);
+    TOUCH(tunnelcap_table_new);
+    TOUCH(tunnelcap_table_reasons);
+    TOUCH(tunnelcap_table_remove);
+    TOUCH(tunnelcap_table_remove_route);
+    TOUCH(tunnelcap_table_set_gre);
+    TOUCH(tunnelcap_table_set_ipip);
+    TOUCH(tunnelcap_table_set_route);
+    TOUCH(tunnelcap_table_settled);
+    TOUCH(tunnelcap_table_size);
+    TOUCH(tunnelcap_table_tunnel_at);
+    TOUCH(tunnelcap_tunnel_init);
+    TOUCH(tunnelcap_version);
+    TOUCH(tunnelcap_version_text);
+    return functions;
+}
+
+static int carry_one(void)
+{
+    static const uint8_t local[4] = {192, 0, 2, 1}, remote[4] = {198, 51, 100, 1};
+    static const uint8_t inner[20] = {0x45, 0, 0,  20, 0, 0, 0,  0, 9, 59,
+                                      0,    0, 10, 0,  0, 1, 10, 0, 0, 2};
+    static const uint8_t seed[TUNNELCAP_SEED_SIZE] = {7};
+    tunnelcap_gre_config config;
+    tunnelcap_lane_config lane_config;
+    tunnelcap_gre *gre = NULL;
+    tunnelcap_lane *lane = NULL;
+    uint8_t buf[64];
+    tunnelcap_pkt pkt = {buf, sizeof(buf), 24, sizeof(inner), 0, NULL};
+
+    tunnelcap_gre_config_init(&config, sizeof(config));
+    memcpy(config.outer.local.bytes, local, sizeof(local));
+    memcpy(config.outer.remote.bytes, remote, sizeof(remote));
+    config.outer.local.family = config.outer.remote.family = TUNNELCAP_IPV4;
+    tunnelcap_lane_config_init(&lane_config, sizeof(lane_config));
+    if (tunnelcap_gre_new(&config, NULL, &gre) != TUNNELCAP_OK ||
+        tunnelcap_lane_new(&lane_config, seed, NULL, &lane) != TUNNELCAP_OK)
+        return 0;
+    memcpy(buf + 24, inner, sizeof(inner));
+    tunnelcap_gre_encap(gre, lane, &pkt, NULL, 0, 1);
+    tunnelcap_lane_free(lane);
+    tunnelcap_gre_free(gre);
+    return pkt.status == TUNNELCAP_OK && pkt.len == 44 && buf[9] == 47 &&
+           memcmp(buf + 24, inner, sizeof(inner)) == 0;
+}
+
+int main(void)
+{
+    unsigned functions = touch_all();
+
+    if (tunnelcap_version() != TUNNELCAP_VERSION || !carry_one())
+        return EXIT_FAILURE;
+    printf("tunnelcap %s: %u functions\n", tunnelcap_version_text(), functions);
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+/*
+ * Callers compiled with other versions of the headers, under AddressSanitizer: each struct lies
+ * in a heap block of exactly the size that its version had, so that one byte more is seen.
+ * The sizes are those of version 1.0, for ever.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tunnelcap/tunnelcap.h>
+
+#define SIZE(at64, at32) ((uint32_t)(sizeof(void *) == 8 ? (at64) : (at32)))
+
+static const uint8_t seed[TUNNELCAP_SEED_SIZE] = {5};
+static int failures;
+
+static void expect(int32_t got, int32_t want, const char *what, uint32_t size)
+{
+    if (got == want)
+        return;
+    fprintf(stderr, "%s of %u bytes: %s, expected %s\n", what, (unsigned)size,
+            tunnelcap_status_name(got), tunnelcap_status_name(want));
+    failures++;
+}
+
+static void *block(uint32_t size)
+{
+    void *mem = malloc(size);
+
+    if (mem == NULL)
+        abort();
+    memset(mem, 0xff, size);
+    return mem;
+}
+
+static void set_addresses(tunnelcap_outer *outer)
+{
+    static const uint8_t local[4] = {192, 0, 2, 1}, remote[4] = {192, 0, 2, 2};
+
+    memcpy(outer->local.bytes, local, sizeof(local));
+    memcpy(outer->remote.bytes, remote, sizeof(remote));
+    outer->local.family = outer->remote.family = TUNNELCAP_IPV4;
+}
+
+/* Each of these fills a struct of `size` bytes, changes its last byte by `tail`, and uses it. */
+static int32_t use_gre(uint32_t size, uint8_t tail)
+{
+    tunnelcap_gre_config *config = block(size);
+    tunnelcap_gre *gre = NULL;
+    int32_t status = tunnelcap_gre_config_init(config, size);
+
+    if (status == TUNNELCAP_OK) {
+        set_addresses(&config->outer);
+        ((uint8_t *)config)[size - 1] |= tail;
+        status = tunnelcap_gre_new(config, NULL, &gre);
+        tunnelcap_gre_free(gre);
+    }
+    free(config);
+    return status;
+}
+
+static int32_t use_ipip(uint32_t size, uint8_t tail)
+{
+    tunnelcap_ipip_config *config = block(size);
+    tunnelcap_ipip *ipip = NULL;
+    int32_t status = tunnelcap_ipip_config_init(config, size);
+
+    if (status == TUNNELCAP_OK) {
+        set_addresses(&config->outer);
+        ((uint8_t *)config)[size - 1] |= tail;
+        status = tunnelcap_ipip_new(config, NULL, &ipip);
+        tunnelcap_ipip_free(ipip);
+    }
+    free(config);
+    return status;
+}
+
+static int32_t use_lane(uint32_t size, uint8_t tail)
+{
+    tunnelcap_lane_config *config = block(size);
+    tunnelcap_lane *lane = NULL;
+    int32_t status = tunnelcap_lane_config_init(config, size);
+
+    if (status == TUNNELCAP_OK) {
+        ((uint8_t *)config)[size - 1] |= tail;
+        status = tunnelcap_lane_new(config, seed, NULL, &lane);
+        tunnelcap_lane_free(lane);
+    }
+    free(config);
+    return status;
+}
+
+static int32_t use_mss(uint32_t size, uint8_t tail)
+{
+    tunnelcap_mss_config *config = block(size);
+    tunnelcap_pkt pkt = {NULL, 0, 0, 0, 0, NULL};
+    int32_t status = tunnelcap_mss_config_init(config, size, 1476);
+
+    if (status == TUNNELCAP_OK) {
+        ((uint8_t *)config)[size - 1] |= tail;
+        tunnelcap_mss_clamp(config, &pkt, NULL, 0, 1);
+        /* There is no packet behind it: that it is looked at is all we ask. */
+        status = pkt.status == TUNNELCAP_E_INVALID ? TUNNELCAP_OK : pkt.status;
+    }
+    free(config);
+    return status;
+}
+
+static int32_t use_table(uint32_t size, uint8_t tail)
+{
+    tunnelcap_table_config *config = block(size);
+    tunnelcap_table *table = NULL;
+    int32_t status = tunnelcap_table_config_init(config, size);
+
+    if (status == TUNNELCAP_OK) {
+        ((uint8_t *)config)[size - 1] |= tail;
+        status = tunnelcap_table_new(config, seed, NULL, &table);
+        tunnelcap_table_free(table);
+    }
+    free(config);
+    return status;
+}
+
+/* A table with one tunnel, and a lane attached to it. */
+static void open_table(tunnelcap_table **table, tunnelcap_lane **lane)
+{
+    tunnelcap_table_config config;
+    tunnelcap_lane_config lane_config;
+    tunnelcap_gre_config gre;
+
+    tunnelcap_table_config_init(&config, sizeof(config));
+    tunnelcap_lane_config_init(&lane_config, sizeof(lane_config));
+    tunnelcap_gre_config_init(&gre, sizeof(gre));
+    set_addresses(&gre.outer);
+    if (tunnelcap_table_new(&config, seed, NULL, table) != TUNNELCAP_OK ||
+        tunnelcap_lane_new(&lane_config, seed, NULL, lane) != TUNNELCAP_OK ||
+        tunnelcap_table_attach(*table, *lane) != TUNNELCAP_OK ||
+        tunnelcap_table_begin(*table) != TUNNELCAP_OK ||
+        tunnelcap_table_set_gre(*table, 1, NULL, &gre) != TUNNELCAP_OK ||
+        tunnelcap_table_commit(*table, NULL) != TUNNELCAP_OK ||
+        tunnelcap_table_begin(*table) != TUNNELCAP_OK)
+        abort();
+}
+
+static void close_table(tunnelcap_table *table, tunnelcap_lane *lane)
+{
+    tunnelcap_table_detach(table, lane);
+    tunnelcap_lane_free(lane);
+    tunnelcap_table_free(table);
+}
+
+static int32_t use_tunnel(uint32_t size, uint8_t tail)
+{
+    tunnelcap_tunnel *tunnel = block(size);
+    tunnelcap_gre_config gre;
+    tunnelcap_table *table = NULL;
+    tunnelcap_lane *lane = NULL;
+    int32_t status = tunnelcap_tunnel_init(tunnel, size);
+
+    open_table(&table, &lane);
+    tunnelcap_gre_config_init(&gre, sizeof(gre));
+    set_addresses(&gre.outer);
+    if (status == TUNNELCAP_OK) {
+        ((uint8_t *)tunnel)[size - 1] |= tail;
+        status = tunnelcap_table_set_gre(table, 1, tunnel, &gre);
+    }
+    close_table(table, lane);
+    free(tunnel);
+    return status;
+}
+
+static int32_t use_route(uint32_t size, uint8_t tail)
+{
+    tunnelcap_route *route = block(size);
+    tunnelcap_table *table = NULL;
+    tunnelcap_lane *lane = NULL;
+    int32_t status = tunnelcap_route_init(route, size);
+
+    open_table(&table, &lane);
+    if (status == TUNNELCAP_OK) {
+        route->tunnel = 1;
+        route->prefix.family = TUNNELCAP_IPV6;
+        ((uint8_t *)route)[size - 1] |= tail;
+        status = tunnelcap_table_set_route(table, route);
+    }
+    close_table(table, lane);
+    free(route);
+    return status;
+}
+
+static int32_t use_burst(uint32_t size, uint8_t tail)
+{
+    tunnelcap_burst *burst = block(size);
+    tunnelcap_table *table = NULL;
+    tunnelcap_lane *lane = NULL;
+    int32_t status;
+
+    open_table(&table, &lane);
+    memset(burst, 0, size);
+    burst->size = size;
+    ((uint8_t *)burst)[size - 1] |= tail;
+    status = tunnelcap_table_encap(lane, burst);
+    close_table(table, lane);
+    free(burst);
+    return status;
+}
+
+/* Structs that the library fills: exactly `size` bytes are written. */
+static int32_t use_stats(uint32_t size, uint8_t tail)
+{
+    tunnelcap_stats *stats = block(size);
+    tunnelcap_table *table = NULL;
+    tunnelcap_lane *lane = NULL;
+    int32_t status;
+
+    (void)tail;
+    open_table(&table, &lane);
+    status = tunnelcap_table_get_stats(table, 1, stats, size);
+    close_table(table, lane);
+    free(stats);
+    return status;
+}
+
+static int32_t use_info(uint32_t size, uint8_t tail)
+{
+    tunnelcap_tunnel_info *info = block(size);
+    tunnelcap_table *table = NULL;
+    tunnelcap_lane *lane = NULL;
+    int32_t status;
+
+    (void)tail;
+    open_table(&table, &lane);
+    status = tunnelcap_table_get_info(table, 1, info, size);
+    close_table(table, lane);
+    free(info);
+    return status;
+}
+
+static int32_t use_peek(uint32_t size, uint8_t tail)
+{
+    static uint8_t bytes[24] = {0x45, 0, 0, 24, 0, 0, 0, 0, 9, 47, [22] = 8};
+    tunnelcap_pkt pkt = {bytes, sizeof(bytes), 0, sizeof(bytes), 0, NULL};
+    tunnelcap_peek_result *result = block(size);
+    int32_t status;
+
+    (void)tail;
+    result->size = size;
+    status = tunnelcap_peek(&pkt, NULL, result);
+    free(result);
+    return status;
+}
+
+int main(void)
+{
+    static const struct {
+        const char *name;
+        int32_t (*use)(uint32_t size, uint8_t tail);
+        uint32_t size64, size32; /* of version 1.0 */
+        uint32_t is_input;       /* read by the library: an unknown tail counts */
+    } structs[] = {
+        {"tunnelcap_gre_config", use_gre, 96, 96, 1},
+        {"tunnelcap_ipip_config", use_ipip, 72, 72, 1},
+        {"tunnelcap_lane_config", use_lane, 16, 16, 1},
+        {"tunnelcap_mss_config", use_mss, 24, 24, 1},
+        {"tunnelcap_table_config", use_table, 24, 24, 1},
+        {"tunnelcap_tunnel", use_tunnel, 32, 32, 1},
+        {"tunnelcap_route", use_route, 56, 56, 1},
+        {"tunnelcap_burst", use_burst, 80, 64, 1},
+        {"tunnelcap_stats", use_stats, 104, 104, 0},
+        {"tunnelcap_tunnel_info", use_info, 72, 72, 0},
+        {"tunnelcap_peek_result", use_peek, 72, 72, 0},
+    };
+
+    for (size_t i = 0; i < sizeof(structs) / sizeof(structs[0]); i++) {
+        uint32_t size = SIZE(structs[i].size64, structs[i].size32);
+        expect(structs[i].use(size, 0), TUNNELCAP_OK, structs[i].name, size);
+        expect(structs[i].use(size - 1, 0), TUNNELCAP_E_VERSION, structs[i].name, size - 1);
+        expect(structs[i].use(size + 64, 0), TUNNELCAP_OK, structs[i].name, size + 64);
+        if (structs[i].is_input)
+            expect(structs[i].use(size + 64, 1), TUNNELCAP_E_VERSION, structs[i].name, size + 64);
+    }
+    return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,32 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026, The tunnelcap authors
+"""Run a bench program for an instant and check that its JSON is of the documented shape."""
+
+import json
+import math
+import subprocess
+import sys
+
+KEYS = {"case": str, "size": int, "batch": int, "ns": float, "limit": str, "limit_ns": float,
+        "ratio": float}
+CASES = ("gre4-encap/cached", "gre4-decap/132MiB", "mss-syn/cached", "table-1-encap/cached")
+
+
+def main():
+    """Return 0 if all is well."""
+    seconds = ["--seconds", "0.01"]
+    rows = []
+    for case in ("gre4-encap", "gre4-decap", "mss-syn", "table-1-encap"):
+        command = [sys.argv[1], "--json", "--case", case, *seconds]
+        rows += json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    for row in rows:
+        assert row.keys() == KEYS.keys(), row
+        assert all(isinstance(row[key], kind) for key, kind in KEYS.items()), row
+        assert math.isfinite(row["ns"]) and row["limit_ns"] > 0, row
+    missing = set(CASES) - {row["case"] for row in rows}
+    assert not missing, f"no result for {sorted(missing)}"
+
+
+if __name__ == "__main__":
+    main()

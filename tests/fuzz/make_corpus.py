@@ -1,0 +1,240 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026, The tunnelcap authors
+"""Write the seeds of the fuzz targets to corpus/TARGET/ beside this script.
+
+All bytes are made here. What a fuzzer has found is kept beside the seeds as regression-*, which
+this script leaves alone.
+"""
+
+import pathlib
+import struct
+
+LOCAL4, REMOTE4 = bytes([192, 0, 2, 1]), bytes([192, 0, 2, 2])
+LOCAL6 = bytes.fromhex("20010db8000000000000000000000001")
+REMOTE6 = bytes.fromhex("20010db8000000000000000000000002")
+GRE_KEY_IN, GRE_CHECKSUM, GRE_IN_ORDER, GRE_UDP, GRE_UDP_ZERO = 1, 4, 16, 32, 64
+KEY = 0x01020304
+AT_IP, AT_UDP_PAYLOAD, AT_IP_PAYLOAD = 0, 0x10, 0x20
+IPV6, META, TOS_VALID, UNIFORM = 1, 2, 8, 0x40
+
+
+def checksum(data):
+    """Internet checksum of bytes."""
+    data += b"\0" * (len(data) % 2)
+    total = sum(struct.unpack(f">{len(data) // 2}H", data))
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    return 0xFFFF - total
+
+
+def ipv4(payload, protocol, src=REMOTE4, dst=LOCAL4, tos=0, options=b"", fragment=0):
+    """An IPv4 packet."""
+    size = 20 + len(options)
+    head = struct.pack(">BBHHHBBH", 0x40 | size // 4, tos, size + len(payload), 1, fragment, 64,
+                       protocol, 0) + src + dst + options
+    return head[:10] + struct.pack(">H", checksum(head)) + head[12:] + payload
+
+
+def ipv6(payload, protocol, src=REMOTE6, dst=LOCAL6, tos=0):
+    """An IPv6 packet; extension headers are part of the payload."""
+    return struct.pack(">IHBB", 6 << 28 | tos << 20, len(payload), protocol, 64) + src + dst + payload
+
+
+def udp(payload, src, dst, pseudo):
+    """A UDP datagram; pseudo is the pair of addresses, or None for no checksum."""
+    size = 8 + len(payload)
+    head = struct.pack(">HHHH", src, dst, size, 0)
+    if pseudo is None:
+        return head + payload
+    value = checksum(pseudo + struct.pack(">II", size, 17) + head + payload) or 0xFFFF
+    return head[:6] + struct.pack(">H", value) + payload
+
+
+def tcp(flags, options=b"", payload=b"", addresses=None):
+    """A TCP segment; addresses is the pair for its checksum."""
+    options += b"\0" * (-len(options) % 4)
+    head = struct.pack(">HHIIBBHHH", 40000, 443, 1000, 0, (20 + len(options)) << 2, flags, 64240,
+                       0, 0) + options
+    pseudo = (addresses or b"") + struct.pack(">II", len(head) + len(payload), 6)
+    value = checksum(pseudo + head + payload)
+    return head[:16] + struct.pack(">H", value) + head[18:] + payload
+
+
+def gre(payload, protocol, key=None, seq=None, with_checksum=False, flags=0):
+    """A GRE packet without its outer IP header."""
+    flags |= 0x8000 * with_checksum | 0x2000 * (key is not None) | 0x1000 * (seq is not None)
+    head = struct.pack(">HH", flags, protocol)
+    rest = b"".join(struct.pack(">I", n) for n in (key, seq) if n is not None) + payload
+    if with_checksum:
+        head += struct.pack(">HH", checksum(head + bytes(4) + rest), 0)
+    return head + rest
+
+
+HOST4A, HOST4B = bytes([10, 1, 0, 1]), bytes([10, 2, 0, 1])
+HOST6A = bytes.fromhex("20010db8000100000000000000000001")
+HOST6B = bytes.fromhex("20010db8000200000000000000000001")
+SYN, ACK = 2, 16
+MSS = bytes([2, 4, 5, 180])
+INNER4 = ipv4(udp(b"four", 1, 2, HOST4A + HOST4B), 17, HOST4A, HOST4B, tos=2)
+INNER6 = ipv6(udp(b"six", 1, 2, HOST6A + HOST6B), 17, HOST6A, HOST6B, tos=0xB9)
+SYN4 = ipv4(tcp(SYN, MSS, addresses=HOST4A + HOST4B), 6, HOST4A, HOST4B)
+SYN6 = ipv6(tcp(SYN, MSS, addresses=HOST6A + HOST6B), 6, HOST6A, HOST6B)
+DATA4 = ipv4(tcp(ACK, b"", b"data", HOST4A + HOST4B), 6, HOST4A, HOST4B)
+ENCAP_LIMIT = bytes([47, 0, 4, 1, 4, 1, 0, 0])
+KEEPALIVE = ipv4(gre(b"", 0), 47, LOCAL4, REMOTE4)
+
+
+def arrival(kind=0, repairs=0, tos=0, protocol=0, head=0, tail=0):
+    """The six bytes that choose how an outer packet arrives."""
+    return bytes([kind, repairs, tos, protocol, head, tail])
+
+
+def outer_gre():
+    """Names, flags, arrivals and packets of the GRE and peek targets."""
+    keyed = gre(INNER4, 0x800, KEY, 7, True)
+    ports4 = (50000, 4754, REMOTE4 + LOCAL4)
+    ports6 = (50000, 4754, REMOTE6 + LOCAL6)
+    padded = ipv4(gre(INNER4, 0x800), 47) + bytes(14)
+    yield "plain4", 0, arrival(), ipv4(gre(INNER4, 0x800), 47)
+    yield "plain6", 0, arrival(IPV6), ipv6(gre(INNER6, 0x86DD), 47)
+    yield "padded", 0, arrival(head=8, tail=8), padded
+    yield "keyed", GRE_KEY_IN | GRE_CHECKSUM, arrival(), ipv4(keyed, 47)
+    yield "ordered", GRE_KEY_IN | GRE_IN_ORDER, arrival(), ipv4(keyed, 47)
+    yield "uniform", 0, arrival(UNIFORM), ipv4(gre(INNER4, 0x800), 47, tos=0xB9)
+    yield "congested", 0, arrival(), ipv4(gre(INNER4, 0x800), 47, tos=3)
+    yield "encap-limit", 0, arrival(IPV6), ipv6(ENCAP_LIMIT + gre(INNER4, 0x800), 60)
+    yield "options", 0, arrival(), ipv4(gre(INNER4, 0x800), 47, options=bytes([1, 1, 1, 0]))
+    yield "fragment", 0, arrival(), ipv4(gre(INNER4, 0x800), 47, fragment=0x2000)
+    yield "two-fragment-headers", 0, arrival(IPV6), ipv6(
+        bytes([44, 0, 0, 1, 0, 0, 0, 0]) + bytes([47] + [0] * 7) + gre(INNER4, 0x800), 44)
+    yield "ethernet", 0, arrival(), ipv4(gre(bytes(12) + b"\x08\x00" + INNER4, 0x6558), 47)
+    yield "mpls", 0, arrival(), ipv4(gre(bytes([0, 1, 1, 64]) + INNER4, 0x8847), 47)
+    yield "keepalive", 0, arrival(), ipv4(gre(KEEPALIVE, 0x800), 47)
+    yield "keepalive-back", 0, arrival(), ipv4(gre(b"", 0), 47)
+    yield "version1", 0, arrival(), ipv4(gre(INNER4, 0x880B, flags=1), 47)
+    yield "routing", 0, arrival(), ipv4(gre(INNER4, 0x800, flags=0x4000), 47)
+    yield "udp4", GRE_UDP, arrival(), ipv4(udp(gre(INNER4, 0x800), *ports4), 17)
+    yield "udp6", GRE_UDP, arrival(IPV6), ipv6(udp(gre(INNER6, 0x86DD), *ports6), 17)
+    yield "udp6-zero", GRE_UDP | GRE_UDP_ZERO, arrival(IPV6), ipv6(
+        udp(gre(INNER6, 0x86DD), 50000, 4754, None), 17)
+    yield "at-udp", GRE_UDP, arrival(META | AT_UDP_PAYLOAD | TOS_VALID, tos=1), gre(INNER4, 0x800)
+    yield "at-ip", 0, arrival(META | AT_IP_PAYLOAD | IPV6, protocol=47), gre(INNER6, 0x86DD)
+    yield "repaired", 0, arrival(repairs=31), ipv4(gre(INNER4, 0x800, None, None, True), 47)
+
+
+def outer_ipip():
+    """Names, flags, arrivals and packets of the IP-in-IP target."""
+    yield "4in4", 0, arrival(), ipv4(INNER4, 4)
+    yield "6in4", 2, arrival(), ipv4(INNER6, 41)
+    yield "4in6", 1, arrival(IPV6), ipv6(INNER4, 4)
+    yield "6in6", 0, arrival(IPV6 | UNIFORM), ipv6(INNER6, 41, tos=0x23)
+    yield "limit", 0, arrival(IPV6), ipv6(bytes([41]) + ENCAP_LIMIT[1:] + INNER6, 60)
+    yield "padded", 0, arrival(repairs=16, head=4, tail=4), ipv4(INNER4, 4) + bytes(6)
+    yield "refused-family", 1, arrival(), ipv4(INNER6, 41)
+    yield "at-ip", 0, arrival(META | AT_IP_PAYLOAD | TOS_VALID, tos=3, protocol=4), INNER4
+
+
+def esp_peek():
+    """Packets that only peek understands."""
+    pair = REMOTE4 + LOCAL4
+    esp = struct.pack(">II", 0x11223344, 5) + bytes(24)
+    yield "esp", ipv4(esp, 50)
+    yield "esp-udp", ipv4(udp(esp, 4500, 4500, pair), 17)
+    yield "ike", ipv4(udp(bytes(4) + b"\x01" * 28, 4500, 4500, pair), 17)
+    yield "nat-keepalive", ipv4(udp(b"\xff", 4500, 4500, pair), 17)
+    yield "second-fragment", ipv4(bytes(16), 47, fragment=2)
+
+
+def mss_packets():
+    """Names, options, IP offsets and packets of the clamp target."""
+    pair4, pair6 = HOST4A + HOST4B, HOST6A + HOST6B
+    tags = bytes(12) + bytes.fromhex("8100000a0800")
+
+    def syn4(options):
+        return ipv4(tcp(SYN, options, addresses=pair4), 6, HOST4A, HOST4B)
+
+    yield "syn4", 0, 0, SYN4
+    yield "syn6", 0, 0, SYN6
+    yield "ack", 0, 0, DATA4
+    yield "udp", 0, 0, INNER4
+    yield "small", 0, 0, syn4(bytes([2, 4, 1, 0]))
+    yield "absent", 0, 0, syn4(b"")
+    yield "absent6", 0, 0, ipv6(tcp(SYN, b"", b"", pair6), 6, HOST6A, HOST6B)
+    yield "vlan", 0, 18, tags + SYN4
+    yield "odd", 0, 0, syn4(bytes([1]) + MSS)
+    yield "twice", 0, 0, syn4(MSS + bytes([1, 1]) + MSS)
+    yield "ao", 0, 0, syn4(MSS + bytes([29, 16]) + bytes(14))
+    yield "md5", 0, 0, syn4(bytes([19, 18]) + bytes(16))
+    yield "full", 0, 0, syn4(bytes([1]) * 40)
+    yield "option-zero", 0, 0, syn4(bytes([8, 0, 2, 4]))
+    yield "partial", 2, 0, SYN4
+    yield "partial-absent", 2, 0, syn4(b"")
+    yield "below-floor", 1, 0, SYN4
+    yield "fragment", 0, 0, ipv4(tcp(SYN, MSS), 6, HOST4A, HOST4B, fragment=0x2000)
+    yield "later-fragment", 0, 0, ipv4(tcp(SYN, MSS), 6, HOST4A, HOST4B, fragment=3)
+    yield "extension", 0, 0, ipv6(bytes([6, 0, 1, 4, 0, 0, 0, 0]) + tcp(SYN, MSS), 60)
+    yield "cut", 0, 0, ipv4(tcp(SYN, MSS, bytes(100)), 6, HOST4A, HOST4B)[:60]
+
+
+def bursts():
+    """Names, directions and packets of the table target."""
+    in4, in6 = gre(INNER4, 0x800), ipv6(ENCAP_LIMIT + gre(INNER6, 0x86DD), 60)
+    keyed = ipv4(gre(SYN4, 0x800, KEY, 1, True), 47)
+    loop = ipv4(gre(ipv4(b"", 99, HOST4A, REMOTE4), 0x800), 47)
+    yield "inner", 1, [INNER4, INNER6, SYN4, SYN6]
+    yield "inner-slow", 3, [SYN6, DATA4, b"", INNER4]
+    yield "inner-big", 1, [ipv4(bytes(1470), 17, HOST4A, HOST4B)]
+    yield "outer", 0, [ipv4(in4, 47), keyed, ipv4(INNER4, 4), in6]
+    yield "outer-udp", 2, [ipv4(udp(in4, 50000, 4754, REMOTE4 + LOCAL4), 17), ipv6(INNER6, 41)]
+    yield "keepalive", 0, [ipv4(gre(KEEPALIVE, 0x800), 47), loop, ipv4(b"", 6)]
+
+
+def trips():
+    """Names, choices and inner packets of the round trip target."""
+    number = struct.pack(">I", KEY)
+    everything = GRE_KEY_IN | 2 | GRE_CHECKSUM | 8
+    yield "gre4", bytes([0, 0, 0, 0, 64, 0]) + number, INNER4
+    yield "gre6", bytes([0, 1, 1, 0, 64, 0]) + number, INNER6
+    yield "all", bytes([everything, 0x24, 0, 7, 64, 46]) + number, INNER4
+    yield "udp", bytes([GRE_UDP | 2, 0x40, 0, 5, 64, 0]) + number, INNER6
+    yield "udp6", bytes([GRE_UDP, 0x81, 0, 0, 70, 0]) + number, INNER4
+    yield "udp-zero", bytes([GRE_UDP | GRE_UDP_ZERO, 0, 0, 0, 64, 0]) + number, INNER4
+    yield "udp-zero-fragment", bytes([GRE_UDP | GRE_UDP_ZERO, 0, 0, 0, 64, 0]) + number, ipv4(
+        bytes(8), 17, HOST4A, HOST4B, fragment=0x2000)
+    yield "ipip", bytes([0x80, 0x10, 2, 4, 20, 0]) + number, INNER4
+    yield "ipip6", bytes([0x80, 0x0D, 1, 6, 48, 9]) + number, INNER6
+    yield "ethernet", bytes([2, 0, 4, 0, 28, 0]) + number, bytes(64)
+    yield "mpls", bytes([0, 0, 16, 0, 24, 0]) + number, bytes([0, 1, 1, 64]) + INNER4
+    yield "partial", bytes([0, 0, 0x28, 0, 24, 16]) + number, SYN4
+    yield "no-headroom", bytes([0, 0, 0, 0, 23, 0]) + number, INNER4
+
+
+def main():
+    """Write all seeds."""
+    folder = pathlib.Path(__file__).parent / "corpus"
+    seeds = {name: {} for name in ("gre_decap", "ipip_decap", "peek", "mss", "table", "roundtrip")}
+    for name, flags, how, packet in outer_gre():
+        seeds["gre_decap"][name] = bytes([flags]) + how + struct.pack(">I", KEY) + packet
+        seeds["peek"][name] = how + packet
+    for name, flags, how, packet in outer_ipip():
+        seeds["ipip_decap"][name] = bytes([flags]) + how + packet
+        seeds["peek"]["ipip-" + name] = how + packet
+    for name, packet in esp_peek():
+        seeds["peek"][name] = arrival() + packet
+    for name, options, offset, packet in mss_packets():
+        limits = struct.pack(">HHHH", 1360, 1300, 536, 1220)
+        seeds["mss"][name] = bytes([options, offset]) + limits + bytes([8, 0]) + packet
+    for name, direction, packets in bursts():
+        framed = b"".join(struct.pack(">H", len(packet)) + packet for packet in packets)
+        seeds["table"][name] = bytes([direction | 6, 0, 64]) + framed
+    for name, choice, packet in trips():
+        seeds["roundtrip"][name] = choice + packet
+    for target, inputs in seeds.items():
+        (folder / target).mkdir(parents=True, exist_ok=True)
+        for name, data in inputs.items():
+            (folder / target / name).write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+/* Names, texts and classes of statuses, and the proof that each status is the answer of some
+ * call: whoever adds one adds a row here. */
+#include "support.h"
+#include "table.h"
+
+static test_frame frame;
+
+START_TEST(statuses_are_listed_once_with_name_text_and_class)
+{
+    int32_t status, other;
+    uint32_t count = 0;
+    for (; tunnelcap_status_at(count, &status) == TUNNELCAP_OK; count++) {
+        const char *name = tunnelcap_status_name(status);
+        const char *text = tunnelcap_status_text(status);
+        ck_assert_str_ne(name, "UNKNOWN");
+        ck_assert_uint_eq(strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"), strlen(name));
+        ck_assert_int_eq(strncmp(name, "E_", 2) == 0, status < 0);
+        ck_assert_uint_gt(strlen(text), 3);
+        ck_assert_int_ne(text[strlen(text) - 1], '.');
+        int32_t class = tunnelcap_status_class(status);
+        if (status >= 0)
+            ck_assert_int_eq(class, TUNNELCAP_CLASS_OK);
+        else
+            ck_assert_int_eq(class, -status / 100);
+        ck_assert(class == TUNNELCAP_CLASS_OK || class == TUNNELCAP_CLASS_DROP ||
+                  class == TUNNELCAP_CLASS_ROOM || class == TUNNELCAP_CLASS_CALLER);
+        for (uint32_t i = 0; i < count; i++) {
+            ck_assert_status(tunnelcap_status_at(i, &other), TUNNELCAP_OK);
+            ck_assert_int_ne(other, status);
+            ck_assert_str_ne(tunnelcap_status_name(other), name);
+        }
+    }
+    ck_assert_uint_gt(count, 30);
+    status = 12345;
+    ck_assert_status(tunnelcap_status_at(count, &status), TUNNELCAP_E_NOT_FOUND);
+    ck_assert_status(tunnelcap_status_at(UINT32_MAX, &status), TUNNELCAP_E_NOT_FOUND);
+    ck_assert_int_eq(status, 12345);
+    ck_assert_status(tunnelcap_status_at(0, NULL), TUNNELCAP_E_INVALID);
+}
+END_TEST
+
+START_TEST(numbers_that_are_no_status_are_unknown)
+{
+    static const int32_t numbers[] = {-1,   -99, -100, -105, -199,      -300,      -400, -499,
+                                      -500, 10,  99,   101,  INT32_MAX, INT32_MIN, -600, -114};
+    for (size_t i = 0; i < TEST_COUNT(numbers); i++) {
+        ck_assert_str_eq(tunnelcap_status_name(numbers[i]), "UNKNOWN");
+        ck_assert_ptr_nonnull(tunnelcap_status_text(numbers[i]));
+        ck_assert_int_eq(tunnelcap_status_class(numbers[i]), TUNNELCAP_CLASS_UNKNOWN);
+    }
+}
+END_TEST
+
+START_TEST(names_are_the_identifiers_without_prefix)
+{
+    ck_assert_str_eq(tunnelcap_status_name(TUNNELCAP_OK), "OK");
+    ck_assert_str_eq(tunnelcap_status_name(TUNNELCAP_MSS_CLAMPED), "MSS_CLAMPED");
+    ck_assert_str_eq(tunnelcap_status_name(TUNNELCAP_E_TRUNCATED), "E_TRUNCATED");
+    ck_assert_str_eq(tunnelcap_status_name(TUNNELCAP_E_BUSY), "E_BUSY");
+}
+END_TEST
+
+/* ---- one call for each status ---- */
+
+typedef struct gre_row {
+    int32_t status;
+    uint32_t flags;
+    test_gre header;
+    uint8_t protocol;
+    uint8_t inner_ecn, outer_ecn;
+    uint16_t frag;
+    uint32_t cut;
+    uint32_t flip; /* offset of a byte to invert; 0: none */
+} gre_row;
+
+static const gre_row decap_rows[] = {
+    {TUNNELCAP_OK, 0, {0, 0x0800, 0, 0}, 47, 0, 0, 0, 0, 0},
+    {TUNNELCAP_E_TRUNCATED, 0, {0, 0x0800, 0, 0}, 47, 0, 0, 0, 1, 0},
+    {TUNNELCAP_E_MALFORMED, 0, {0, 0x86dd, 0, 0}, 47, 0, 0, 0, 0, 0},
+    {TUNNELCAP_E_CHECKSUM, 0, {TEST_GRE_C, 0x0800, 0, 0}, 47, 0, 0, 0, 0, 50},
+    {TUNNELCAP_E_NO_CHECKSUM, TUNNELCAP_GRE_CHECKSUM, {0, 0x0800, 0, 0}, 47, 0, 0, 0, 0, 0},
+    {TUNNELCAP_E_PROTOCOL, 0, {0, 0x0800, 0, 0}, 6, 0, 0, 0, 0, 0},
+    {TUNNELCAP_E_NO_TUNNEL, TUNNELCAP_GRE_KEY_IN, {0, 0x0800, 0, 0}, 47, 0, 0, 0, 0, 0},
+    {TUNNELCAP_E_GRE_VERSION, 0, {1, 0x0800, 0, 0}, 47, 0, 0, 0, 0, 0},
+    {TUNNELCAP_E_GRE_FLAGS, 0, {0x4000, 0x0800, 0, 0}, 47, 0, 0, 0, 0, 0},
+    {TUNNELCAP_E_FRAGMENT, 0, {0, 0x0800, 0, 0}, 47, 0, 0, 0x2000, 0, 0},
+    {TUNNELCAP_E_ECN, 0, {0, 0x0800, 0, 0}, 47, 0, 3, 0, 0, 0},
+};
+
+static int32_t decap_row(tunnelcap_gre *gre, const gre_row *row)
+{
+    test_ip outer = test_between("198.51.100.1", "192.0.2.1");
+    test_ip inner = test_between("10.1.0.1", "10.2.0.1");
+    outer.frag = row->frag;
+    outer.tos = row->outer_ecn;
+    inner.tos = row->inner_ecn;
+    test_udp_packet(&frame, &inner, 10);
+    test_push_gre(&frame, &row->header);
+    test_push_ip(&frame, &outer, row->protocol);
+    if (row->flip != 0)
+        frame.bytes[row->flip] ^= 0xff;
+    tunnelcap_pkt pkt = test_pkt(frame.bytes, frame.len - row->cut, 0);
+    int32_t status = test_gre_decap(gre, &pkt, NULL, NULL);
+    test_pkt_free(&pkt);
+    return status;
+}
+
+static int32_t from_decap(int32_t want)
+{
+    for (size_t i = 0; i < TEST_COUNT(decap_rows); i++) {
+        if (decap_rows[i].status != want)
+            continue;
+        tunnelcap_gre_config config =
+            test_gre_config("192.0.2.1", "198.51.100.1", decap_rows[i].flags);
+        tunnelcap_gre *gre = test_gre_new(&config);
+        int32_t status = decap_row(gre, &decap_rows[i]);
+        tunnelcap_gre_free(gre);
+        return status;
+    }
+    ck_abort_msg("no row for %s", tunnelcap_status_name(want));
+}
+
+static int32_t from_sequence(int32_t want)
+{
+    (void)want;
+    static const gre_row row = {0, 0, {TEST_GRE_S, 0x0800, 0, 5}, 47, 0, 0, 0, 0, 0};
+    tunnelcap_gre_config config =
+        test_gre_config("192.0.2.1", "198.51.100.1", TUNNELCAP_GRE_IN_ORDER);
+    tunnelcap_gre *gre = test_gre_new(&config);
+    ck_assert_status(decap_row(gre, &row), TUNNELCAP_OK);
+    int32_t status = decap_row(gre, &row);
+    tunnelcap_gre_free(gre);
+    return status;
+}
+
+static int32_t from_keepalive(int32_t want)
+{
+    (void)want;
+    test_ip outer = test_between("198.51.100.1", "192.0.2.1");
+    test_ip inner = test_between("192.0.2.1", "198.51.100.1");
+    test_gre ip = {.protocol = 0x0800}, none = {.protocol = 0};
+    frame.len = 0;
+    test_push_gre(&frame, &none);
+    test_push_ip(&frame, &inner, 47);
+    test_push_gre(&frame, &ip);
+    test_push_ip(&frame, &outer, 47);
+    tunnelcap_gre_config config = test_gre_config("192.0.2.1", "198.51.100.1", 0);
+    tunnelcap_gre *gre = test_gre_new(&config);
+    tunnelcap_pkt pkt = test_pkt(frame.bytes, frame.len, 0);
+    int32_t status = test_gre_decap(gre, &pkt, NULL, NULL);
+    test_pkt_free(&pkt);
+    tunnelcap_gre_free(gre);
+    return status;
+}
+
+typedef struct mss_row {
+    int32_t status;
+    const char *options;
+    uint32_t len;
+    uint16_t insert;
+    uint8_t flags;
+    uint16_t frag;
+} mss_row;
+
+static const mss_row mss_rows[] = {
+    {TUNNELCAP_MSS_CLAMPED, "\2\4\5\264", 4, 0, TEST_TCP_SYN, 0},
+    {TUNNELCAP_MSS_INSERTED, "", 0, 500, TEST_TCP_SYN, 0},
+    {TUNNELCAP_MSS_SMALL, "\2\4\2\1", 4, 0, TEST_TCP_SYN, 0},
+    {TUNNELCAP_MSS_ABSENT, "", 0, 0, TEST_TCP_SYN, 0},
+    {TUNNELCAP_MSS_PROTECTED, "\35\4\0\0", 4, 0, TEST_TCP_SYN, 0},
+    {TUNNELCAP_MSS_NO_ROOM,
+     "\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 40, 500,
+     TEST_TCP_SYN, 0},
+    {TUNNELCAP_NOT_SYN, "", 0, 0, TEST_TCP_ACK, 0},
+    {TUNNELCAP_FRAGMENT, "", 0, 0, TEST_TCP_SYN, 99},
+};
+
+static int32_t from_mss(int32_t want)
+{
+    for (size_t i = 0; i < TEST_COUNT(mss_rows); i++) {
+        const mss_row *row = &mss_rows[i];
+        if (row->status != want)
+            continue;
+        tunnelcap_mss_config config;
+        ck_assert_status(tunnelcap_mss_config_init(&config, sizeof(config), 1476), TUNNELCAP_OK);
+        config.insert4 = row->insert;
+        test_ip ip = test_between("10.1.0.1", "10.2.0.1");
+        ip.frag = row->frag;
+        test_syn_packet(&frame, &ip, row->flags, row->options, row->len);
+        tunnelcap_pkt pkt = test_pkt(frame.bytes, frame.len, 4);
+        tunnelcap_mss_clamp(&config, &pkt, NULL, 0, 1);
+        test_pkt_free(&pkt);
+        return pkt.status;
+    }
+    ck_abort_msg("no row for %s", tunnelcap_status_name(want));
+}
+
+static int32_t from_encap(int32_t want)
+{
+    tunnelcap_gre_config config = test_gre_config("192.0.2.1", "198.51.100.1", 0);
+    tunnelcap_gre *gre = test_gre_new(&config);
+    tunnelcap_lane *lane = test_lane();
+    test_ip ip = test_between("10.1.0.1", "10.2.0.1");
+    test_udp_packet(&frame, &ip, want == TUNNELCAP_E_TOO_BIG ? 65500 : 10);
+    tunnelcap_pkt pkt = test_pkt(frame.bytes, frame.len, want == TUNNELCAP_E_HEADROOM ? 23 : 24);
+    if (want == TUNNELCAP_E_INVALID)
+        pkt.len++;
+    int32_t status = test_gre_encap(gre, lane, &pkt, NULL);
+    test_pkt_free(&pkt);
+    tunnelcap_lane_free(lane);
+    tunnelcap_gre_free(gre);
+    return status;
+}
+
+static int32_t from_config(int32_t want)
+{
+    tunnelcap_gre_config config = test_gre_config("192.0.2.1", "198.51.100.1", 0);
+    tunnelcap_gre *gre = NULL;
+    switch (want) {
+    case TUNNELCAP_E_VERSION:
+        config.size = 4;
+        break;
+    case TUNNELCAP_E_NOMEM:
+        test_alloc_refuse_after(0);
+        break;
+    case TUNNELCAP_E_FLAGS:
+        config.flags = UINT32_MAX;
+        break;
+    case TUNNELCAP_E_MODE:
+        config.outer.ecn_mode = 9;
+        break;
+    case TUNNELCAP_E_ADDRESS:
+        config.outer.local = config.outer.remote;
+        break;
+    case TUNNELCAP_E_PORT:
+        config.flags = TUNNELCAP_GRE_UDP;
+        config.udp_port = 0;
+        break;
+    case TUNNELCAP_E_RANGE:
+        config.outer.dscp = 99;
+        break;
+    default:
+        config.reserved[0] = 1;
+    }
+    return tunnelcap_gre_new(&config, test_alloc(), &gre);
+}
+
+/* The writer's statuses, on a table of one tunnel and one lane. */
+static int32_t from_table(int32_t want)
+{
+    tunnelcap_table *table = test_table_new(1, 1, 1);
+    tunnelcap_lane *lane = test_table_lane(table);
+    tunnelcap_gre_config gre = test_gre_config("192.0.2.1", "198.51.100.1", 0);
+    int32_t status;
+    switch (want) {
+    case TUNNELCAP_E_STATE:
+        status = tunnelcap_table_commit(table, NULL);
+        break;
+    case TUNNELCAP_E_BUSY:
+        /* As if the lane were in a burst that began before the last change. */
+        TUNNELCAP_I_STORE(table->seats[0].seen, tunnelcap_table_settled(table));
+        ck_assert_status(tunnelcap_table_begin(table), TUNNELCAP_OK);
+        ck_assert_status(tunnelcap_table_commit(table, NULL), TUNNELCAP_OK);
+        status = tunnelcap_table_begin(table);
+        break;
+    case TUNNELCAP_E_NOT_FOUND:
+        ck_assert_status(tunnelcap_table_begin(table), TUNNELCAP_OK);
+        status = tunnelcap_table_remove(table, 1);
+        break;
+    default:
+        ck_assert_status(tunnelcap_table_begin(table), TUNNELCAP_OK);
+        ck_assert_status(tunnelcap_table_set_gre(table, 1, NULL, &gre), TUNNELCAP_OK);
+        gre.outer.remote.bytes[3] = 9;
+        status = tunnelcap_table_set_gre(table, 2, NULL, &gre);
+    }
+    test_table_end(table, lane);
+    return status;
+}
+
+static int32_t from_exists(int32_t want)
+{
+    (void)want;
+    tunnelcap_table *table = test_table_new(2, 1, 1);
+    tunnelcap_gre_config gre = test_gre_config("192.0.2.1", "198.51.100.1", 0);
+    ck_assert_status(tunnelcap_table_begin(table), TUNNELCAP_OK);
+    ck_assert_status(tunnelcap_table_set_gre(table, 1, NULL, &gre), TUNNELCAP_OK);
+    int32_t status = tunnelcap_table_set_gre(table, 2, NULL, &gre);
+    tunnelcap_table_free(table);
+    return status;
+}
+
+/* The statuses that only the table's data path gives. */
+static int32_t from_lane(int32_t want)
+{
+    tunnelcap_table *table = test_table_new(1, 1, 1);
+    tunnelcap_lane *lane = test_table_lane(table);
+    tunnelcap_gre_config gre = test_gre_config("192.0.2.1", "198.51.100.1", 0);
+    ck_assert_status(tunnelcap_table_begin(table), TUNNELCAP_OK);
+    ck_assert_status(tunnelcap_table_set_gre(table, 1, NULL, &gre), TUNNELCAP_OK);
+    ck_assert_status(tunnelcap_table_commit(table, NULL), TUNNELCAP_OK);
+    test_ip inner = test_between("10.1.0.1", "198.51.100.1");
+    test_ip outer = test_between("198.51.100.1", "192.0.2.1");
+    test_gre header = {.protocol = 0x0800};
+    test_udp_packet(&frame, &inner, 10);
+    if (want == TUNNELCAP_E_LOOP) {
+        test_push_gre(&frame, &header);
+        test_push_ip(&frame, &outer, 47);
+    }
+    tunnelcap_pkt pkt = test_pkt(frame.bytes, frame.len, 40);
+    tunnelcap_result result;
+    int32_t status = test_table_one(
+        lane, want == TUNNELCAP_E_LOOP ? TUNNELCAP_DECAP : TUNNELCAP_ENCAP, &pkt, NULL, &result);
+    test_pkt_free(&pkt);
+    test_table_end(table, lane);
+    return status;
+}
+
+static const struct {
+    int32_t status;
+    int32_t (*produce)(int32_t want);
+} vectors[] = {
+    {TUNNELCAP_OK, from_decap},
+    {TUNNELCAP_KEEPALIVE, from_keepalive},
+    {TUNNELCAP_MSS_CLAMPED, from_mss},
+    {TUNNELCAP_MSS_INSERTED, from_mss},
+    {TUNNELCAP_MSS_SMALL, from_mss},
+    {TUNNELCAP_MSS_ABSENT, from_mss},
+    {TUNNELCAP_MSS_PROTECTED, from_mss},
+    {TUNNELCAP_MSS_NO_ROOM, from_mss},
+    {TUNNELCAP_NOT_SYN, from_mss},
+    {TUNNELCAP_FRAGMENT, from_mss},
+    {TUNNELCAP_E_TRUNCATED, from_decap},
+    {TUNNELCAP_E_MALFORMED, from_decap},
+    {TUNNELCAP_E_CHECKSUM, from_decap},
+    {TUNNELCAP_E_NO_CHECKSUM, from_decap},
+    {TUNNELCAP_E_PROTOCOL, from_decap},
+    {TUNNELCAP_E_NO_TUNNEL, from_decap},
+    {TUNNELCAP_E_GRE_VERSION, from_decap},
+    {TUNNELCAP_E_GRE_FLAGS, from_decap},
+    {TUNNELCAP_E_SEQUENCE, from_sequence},
+    {TUNNELCAP_E_FRAGMENT, from_decap},
+    {TUNNELCAP_E_ECN, from_decap},
+    {TUNNELCAP_E_LOOP, from_lane},
+    {TUNNELCAP_E_NO_ROUTE, from_lane},
+    {TUNNELCAP_E_HEADROOM, from_encap},
+    {TUNNELCAP_E_TOO_BIG, from_encap},
+    {TUNNELCAP_E_FULL, from_table},
+    {TUNNELCAP_E_INVALID, from_encap},
+    {TUNNELCAP_E_VERSION, from_config},
+    {TUNNELCAP_E_UNSUPPORTED, NULL}, /* only in a freestanding build: freestanding.c */
+    {TUNNELCAP_E_NOMEM, from_config},
+    {TUNNELCAP_E_EXISTS, from_exists},
+    {TUNNELCAP_E_NOT_FOUND, from_table},
+    {TUNNELCAP_E_STATE, from_table},
+    {TUNNELCAP_E_FLAGS, from_config},
+    {TUNNELCAP_E_MODE, from_config},
+    {TUNNELCAP_E_ADDRESS, from_config},
+    {TUNNELCAP_E_PORT, from_config},
+    {TUNNELCAP_E_RANGE, from_config},
+    {TUNNELCAP_E_RESERVED, from_config},
+    {TUNNELCAP_E_BUSY, from_table},
+};
+
+START_TEST(every_status_is_the_answer_of_some_call)
+{
+    int32_t status;
+    for (uint32_t i = 0; tunnelcap_status_at(i, &status) == TUNNELCAP_OK; i++) {
+        size_t row = 0;
+        while (row < TEST_COUNT(vectors) && vectors[row].status != status)
+            row++;
+        ck_assert_msg(row < TEST_COUNT(vectors), "nothing gives %s", tunnelcap_status_name(status));
+        if (vectors[row].produce != NULL)
+            ck_assert_status(vectors[row].produce(status), status);
+        test_alloc_refuse_after(UINT32_MAX);
+    }
+}
+END_TEST
+
+Suite *test_status_suite(void)
+{
+    const TTest *tests[] = {
+        statuses_are_listed_once_with_name_text_and_class,
+        numbers_that_are_no_status_are_unknown,
+        names_are_the_identifiers_without_prefix,
+        every_status_is_the_answer_of_some_call,
+    };
+    return test_suite("status", tests, TEST_COUNT(tests));
+}
