@@ -211,8 +211,8 @@ static int32_t build(tunnelcap_esp *esp, const tunnelcap_esp_config *config,
     if (c.direction == TUNNELCAP_ESP_IN || c.mode == TUNNELCAP_ESP_TRANSPORT)
         status = build_policy(esp, &c);
     else
-        status = tunnelcap_i_outer_build(&c.outer, (uint32_t)esp->udp_len + esp->head_len,
-                                         &esp->outer);
+        status =
+            tunnelcap_i_outer_build(&c.outer, (uint32_t)esp->udp_len + esp->head_len, &esp->outer);
     if (status == TUNNELCAP_OK && c.direction == TUNNELCAP_ESP_OUT)
         build_template(esp, &c);
     return status;
@@ -285,8 +285,8 @@ int32_t tunnelcap_esp_init(void *mem, size_t mem_size, const tunnelcap_esp_confi
         status = TUNNELCAP_E_INVALID;
     if (status == TUNNELCAP_OK) {
         need = lay_out(NULL, &built, &own, &parts);
-        status = need == 0 ? TUNNELCAP_E_UNSUPPORTED
-                           : tunnelcap_i_memory_check(mem, mem_size, need);
+        status =
+            need == 0 ? TUNNELCAP_E_UNSUPPORTED : tunnelcap_i_memory_check(mem, mem_size, need);
     }
     if (status == TUNNELCAP_OK)
         status = init_in(mem, need, &built, &own, out);
@@ -318,8 +318,8 @@ int32_t tunnelcap_esp_new(const tunnelcap_esp_config *config, const tunnelcap_tr
         status = TUNNELCAP_E_INVALID;
     if (status == TUNNELCAP_OK) {
         need = lay_out(NULL, &built, &own, &parts);
-        status = need == 0 ? TUNNELCAP_E_UNSUPPORTED
-                           : tunnelcap_i_memory_get(need, alloc, &mem, &owner);
+        status =
+            need == 0 ? TUNNELCAP_E_UNSUPPORTED : tunnelcap_i_memory_get(need, alloc, &mem, &owner);
     }
     if (status == TUNNELCAP_OK) {
         status = init_in(mem, need, &built, &own, out);
@@ -365,8 +365,8 @@ uint32_t tunnelcap_esp_encap_len(const tunnelcap_esp *esp, uint32_t inner_len)
 
     if (esp == NULL || esp->direction != TUNNELCAP_ESP_OUT || inner_len > TUNNELCAP_I_IPV6_MAX)
         return 0;
-    total = tunnelcap_esp_headroom(esp) + tunnelcap_i_esp_text_len(esp, inner_len) +
-            esp->facts.icv_len;
+    total =
+        tunnelcap_esp_headroom(esp) + tunnelcap_i_esp_text_len(esp, inner_len) + esp->facts.icv_len;
     return total > esp->outer.max ? 0 : total;
 }
 

@@ -31,9 +31,9 @@ struct tunnelcap_esp {
     uint8_t head_len;    /* ESP header and IV */
     /* Outbound: numbers from seq_first on, the IV running along; see esp.c. */
     uint64_t seq_first;
-    uint64_t seq_end;  /* first number that is not to be sent */
-    uint64_t seq_soft; /* from here on, rekey */
-    uint64_t iv_first; /* IV of seq_first, sender id included */
+    uint64_t seq_end;   /* first number that is not to be sent */
+    uint64_t seq_soft;  /* from here on, rekey */
+    uint64_t iv_first;  /* IV of seq_first, sender id included */
     int32_t end_status; /* what seq_end means */
     uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes, soft_ns, hard_ns;
     tunnelcap_i_atomic64 seq_next;
@@ -58,8 +58,7 @@ struct tunnelcap_i_esp_job {
 };
 
 /* 1 if a lane can work for an SA. */
-static inline uint32_t tunnelcap_i_esp_lane_ok(const tunnelcap_esp *esp,
-                                               const tunnelcap_lane *lane)
+static inline uint32_t tunnelcap_i_esp_lane_ok(const tunnelcap_esp *esp, const tunnelcap_lane *lane)
 {
     return lane->crypto == esp->crypto;
 }

@@ -33,8 +33,8 @@ static int32_t read_config(tunnelcap_lane_config *own, const tunnelcap_lane_conf
     return TUNNELCAP_OK;
 }
 
-static size_t lay_out(uint8_t *base, const tunnelcap_lane_config *c,
-                      const tunnelcap_crypto *crypto, tunnelcap_lane *parts)
+static size_t lay_out(uint8_t *base, const tunnelcap_lane_config *c, const tunnelcap_crypto *crypto,
+                      tunnelcap_lane *parts)
 {
     tunnelcap_i_layout layout = {base, 0};
 

@@ -38,7 +38,7 @@ static int32_t check_config(const tunnelcap_outer *c)
         return status;
     if (!tunnelcap_i_is_zero(c->reserved, sizeof(c->reserved)))
         return TUNNELCAP_E_RESERVED;
-    if (c->dscp_mode > TUNNELCAP_DSCP_UNIFORM || c->ecn_mode > TUNNELCAP_ECN_COMPATIBILITY ||
+    if (c->dscp_mode > TUNNELCAP_DSCP_UNIFORM || c->ecn_mode > TUNNELCAP_ECN_RFC4301 ||
         c->df_mode > TUNNELCAP_DF_CLEAR || c->id_mode > TUNNELCAP_ID_ALWAYS ||
         c->flow_label_mode > TUNNELCAP_FLOW_LABEL_FIXED || c->encap_limit_mode > 1)
         return TUNNELCAP_E_MODE;
@@ -110,11 +110,12 @@ int32_t tunnelcap_i_outer_build(const tunnelcap_outer *config, uint32_t extra,
         out->tos_fixed = out->tos_other;
     else
         out->tos_mask = 0xfc;
-    if (config->ecn_mode == TUNNELCAP_ECN_NORMAL)
+    if (config->ecn_mode != TUNNELCAP_ECN_COMPATIBILITY)
         out->tos_mask |= 3;
     out->ttl = config->ttl;
     out->df_mode = config->df_mode;
     out->id_mode = config->id_mode;
+    out->ecn_rfc4301 = config->ecn_mode == TUNNELCAP_ECN_RFC4301;
     out->dscp_uniform = config->dscp_mode == TUNNELCAP_DSCP_UNIFORM;
     return TUNNELCAP_OK;
 }
@@ -366,6 +367,8 @@ int32_t tunnelcap_i_payload_look(const tunnelcap_i_outer *outer, const tunnelcap
     if (!o->tos_known)
         return TUNNELCAP_OK;
     ecn = ecn_decap[o->tos & 3][before & 3];
+    if (outer->ecn_rfc4301)
+        ecn = (o->tos & 3) == 3 && (before & 3) != 0 ? 3 : before & 3;
     if (ecn > 3)
         return TUNNELCAP_E_ECN;
     *tos = (uint8_t)(((outer->dscp_uniform ? o->tos : before) & 0xfc) | ecn);

@@ -41,6 +41,7 @@ typedef struct tunnelcap_i_outer {
     uint8_t ttl;         /* 0: from the inner packet */
     uint8_t df_mode;
     uint8_t id_mode;
+    uint8_t ecn_rfc4301;
     uint8_t dscp_uniform;
     uint8_t label_hash; /* 1: IPv6 flow label from the flow hash */
     uint8_t want_flow;  /* 1: the inner flow must be looked at */

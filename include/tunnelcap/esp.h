@@ -76,7 +76,7 @@ typedef struct tunnelcap_esp_config {
     uint32_t tfc_size;         /**< Pad inner packets to this size (RFC 4303 2.7); 0: not. */
     uint32_t tfc_multiple;     /**< Pad inner packets to a multiple of this; 0: not. */
     uint16_t udp_src_port;     /**< Source port sent; default 4500. */
-    uint16_t udp_dst_port;     /**< Destination port sent; default 4500. */
+    uint16_t udp_dst_port;     /**< Destination port: sent, or expected; default 4500. */
     uint8_t direction;         /**< TUNNELCAP_ESP_OUT or TUNNELCAP_ESP_IN. */
     uint8_t mode;              /**< TUNNELCAP_ESP_TUNNEL or TUNNELCAP_ESP_TRANSPORT. */
     uint8_t replay_mode;       /**< Inbound: TUNNELCAP_REPLAY_ */

@@ -21,10 +21,13 @@ enum {
     TUNNELCAP_DSCP_UNIFORM = 2 /**< Outer = inner, then inner = outer (RFC 2983 3.1). */
 };
 
-/** ECN, RFC 6040. Decapsulation is section 4.2 in both modes. */
+/** ECN, RFC 6040. Decapsulation is section 4.2 but in the last mode. */
 enum {
-    TUNNELCAP_ECN_NORMAL = 0,       /**< Outer = inner when encapsulating (section 4.1). */
-    TUNNELCAP_ECN_COMPATIBILITY = 1 /**< Outer is Not-ECT: for ends that ignore ECN. */
+    TUNNELCAP_ECN_NORMAL = 0,        /**< Outer = inner when encapsulating (section 4.1). */
+    TUNNELCAP_ECN_COMPATIBILITY = 1, /**< Outer is Not-ECT: for ends that ignore ECN. */
+    TUNNELCAP_ECN_RFC4301 = 2        /**< Outer = inner; on the way out a congestion mark is set on
+                                          ECN-capable packets and nothing else happens: as IPsec
+                                          was before RFC 6040, and as the Linux kernel's is. */
 };
 
 /** "Don't fragment" of an outer IPv4 header. */

@@ -7,6 +7,8 @@
 #ifndef TUNNELCAP_TUNNELCAP_H
 #define TUNNELCAP_TUNNELCAP_H
 
+#include <tunnelcap/crypto.h>
+#include <tunnelcap/esp.h>
 #include <tunnelcap/gre.h>
 #include <tunnelcap/ipip.h>
 #include <tunnelcap/lane.h>

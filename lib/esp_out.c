@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+#include "esp.h"
+
+#include "secure.h"
+
+/* Implementation notes. A burst goes in three steps: measure every packet and refuse what does
+ * not fit, without changing anything; take as many sequence numbers as are left, all at once, and
+ * write headers and trailers; let the provider work, and put the windows right. */
+
+int32_t tunnelcap_i_esp_transport_at(const uint8_t *p, const tunnelcap_i_ip *ip, uint32_t *at,
+                                     uint32_t *next_at)
+{
+    uint32_t pos = TUNNELCAP_I_IPV6_HEADER;
+    uint32_t next = 6;
+
+    if (ip->fragment)
+        return TUNNELCAP_E_FRAGMENT;
+    if (ip->family == TUNNELCAP_IPV4) {
+        *at = ip->payload;
+        *next_at = 9;
+        return TUNNELCAP_OK;
+    }
+    /* Hop-by-hop and routing headers stay in front, and destination options before a routing
+     * header (RFC 4303 3.1.1). All lengths have been checked by the parser. */
+    for (;;) {
+        uint8_t kind = p[next];
+        uint32_t is_options =
+            kind == TUNNELCAP_I_PROTO_DEST_OPTS && p[pos] == TUNNELCAP_I_PROTO_ROUTING;
+
+        if (kind != TUNNELCAP_I_PROTO_HOP_BY_HOP && kind != TUNNELCAP_I_PROTO_ROUTING &&
+            !is_options)
+            break;
+        next = pos;
+        pos += ((uint32_t)p[pos + 1] + 1) * 8;
+    }
+    *at = pos;
+    *next_at = next;
+    return TUNNELCAP_OK;
+}
+
+void tunnelcap_i_esp_fix_ip(uint8_t *p, uint32_t header_len, uint32_t total)
+{
+    if (p[0] >> 4 == 6) {
+        tunnelcap_i_store16(p + 4, total - TUNNELCAP_I_IPV6_HEADER);
+        return;
+    }
+    tunnelcap_i_store16(p + 2, total);
+    tunnelcap_i_store16(p + 10, 0);
+    tunnelcap_i_store16(p + 10, (uint16_t)~tunnelcap_i_sum(p, header_len));
+}
+
+static int32_t measure_transport(const tunnelcap_esp *esp, const tunnelcap_pkt *pkt,
+                                 tunnelcap_i_esp_job *job, uint32_t *total)
+{
+    const uint8_t *p = pkt->buf + pkt->off;
+    tunnelcap_i_ip ip;
+    int32_t status = tunnelcap_i_ip_parse(p, pkt->len, &ip);
+
+    if (status != TUNNELCAP_OK)
+        return status;
+    if (ip.total > pkt->len)
+        return TUNNELCAP_E_TRUNCATED;
+    status = tunnelcap_i_esp_transport_at(p, &ip, &job->at, &job->next_at);
+    if (status != TUNNELCAP_OK)
+        return status;
+    job->inner.len = ip.total;
+    job->next_header = p[job->next_at];
+    job->payload_len = ip.total - job->at;
+    job->text_len = tunnelcap_i_esp_text_len(esp, job->payload_len);
+    *total = job->at + esp->udp_len + esp->head_len + job->text_len + esp->facts.icv_len;
+    return *total > (ip.family == TUNNELCAP_IPV4 ? TUNNELCAP_I_IPV4_MAX : TUNNELCAP_I_IPV6_MAX)
+               ? TUNNELCAP_E_TOO_BIG
+               : TUNNELCAP_OK;
+}
+
+static int32_t measure_tunnel(const tunnelcap_esp *esp, const tunnelcap_lane *lane,
+                              const tunnelcap_pkt *pkt, tunnelcap_i_esp_job *job, uint32_t *total)
+{
+    int32_t status;
+
+    if (job->next_header == TUNNELCAP_I_PROTO_NONE) { /* a dummy */
+        memset(&job->inner, 0, sizeof(job->inner));
+        job->inner.len = pkt->len;
+    } else {
+        status = tunnelcap_i_inner_facts(&esp->outer, lane, pkt->buf + pkt->off, pkt->len, 0,
+                                         &job->inner);
+        if (status != TUNNELCAP_OK)
+            return status;
+        job->next_header = job->inner.ethertype == TUNNELCAP_ETHERTYPE_IPV4
+                               ? TUNNELCAP_I_PROTO_IPV4
+                               : TUNNELCAP_I_PROTO_IPV6;
+    }
+    if (job->inner.len > TUNNELCAP_I_IPV6_MAX)
+        return TUNNELCAP_E_TOO_BIG;
+    job->payload_len = job->inner.len;
+    job->text_len = tunnelcap_i_esp_text_len(esp, job->payload_len);
+    *total = esp->outer.header_len + job->text_len + esp->facts.icv_len;
+    return *total > esp->outer.max ? TUNNELCAP_E_TOO_BIG : TUNNELCAP_OK;
+}
+
+/* Decide about one packet, without changing it. */
+static int32_t measure(const tunnelcap_esp *esp, const tunnelcap_lane *lane, tunnelcap_pkt *pkt,
+                       const tunnelcap_meta *meta, tunnelcap_i_esp_job *job)
+{
+    uint32_t total;
+    int32_t status;
+
+    if (!tunnelcap_i_pkt_valid(pkt) || esp->direction != TUNNELCAP_ESP_OUT ||
+        !tunnelcap_i_esp_lane_ok(esp, lane))
+        return TUNNELCAP_E_INVALID;
+    status = esp->mode == TUNNELCAP_ESP_TUNNEL ? measure_tunnel(esp, lane, pkt, job, &total)
+                                               : measure_transport(esp, pkt, job, &total);
+    if (status == TUNNELCAP_OK && meta != NULL)
+        status = tunnelcap_i_meta_check(meta, job->inner.len);
+    if (status != TUNNELCAP_OK)
+        return status;
+    if (pkt->off < tunnelcap_esp_headroom(esp))
+        return TUNNELCAP_E_HEADROOM;
+    if (pkt->cap - pkt->off - job->inner.len <
+        job->text_len - job->payload_len + esp->facts.icv_len)
+        return TUNNELCAP_E_TAILROOM;
+    if (esp->hard_bytes != 0 &&
+        TUNNELCAP_I_LOAD(((tunnelcap_esp *)(uintptr_t)esp)->bytes) >= esp->hard_bytes)
+        return TUNNELCAP_E_EXPIRED;
+    job->pkt = pkt;
+    return TUNNELCAP_OK;
+}
+
+/* Take up to `want` sequence numbers; *first is the first of them. */
+static uint32_t take_numbers(tunnelcap_esp *esp, uint32_t want, uint64_t *first)
+{
+    uint64_t next = TUNNELCAP_I_LOAD(esp->seq_next);
+    uint32_t got;
+
+    do {
+        got = esp->seq_end - next < want ? (uint32_t)(esp->seq_end - next) : want;
+        *first = next;
+    } while (got > 0 && !TUNNELCAP_I_SWAP_IF(esp->seq_next, next, next + got));
+    return got;
+}
+
+/* Write TFC padding, padding and trailer behind the payload (RFC 4303 2.4, 2.7). */
+static void write_trailer(uint8_t *text, const tunnelcap_i_esp_job *job, uint32_t align)
+{
+    uint32_t end = job->text_len - TUNNELCAP_I_ESP_TRAILER;
+    uint32_t pad = (end - job->payload_len) % align;
+
+    memset(text + job->payload_len, 0, end - pad - job->payload_len);
+    for (uint32_t i = 0; i < pad; i++)
+        text[end - pad + i] = (uint8_t)(i + 1);
+    text[end] = (uint8_t)pad;
+    text[end + 1] = job->next_header;
+}
+
+static void store64(uint8_t *p, uint64_t v)
+{
+    tunnelcap_i_store32(p, (uint32_t)(v >> 32));
+    tunnelcap_i_store32(p + 4, (uint32_t)v);
+}
+
+/* Describe the provider's work on the text behind an ESP header at `header`, and write the IV. */
+static void write_op(const tunnelcap_esp *esp, tunnelcap_i_esp_job *job, uint8_t *header)
+{
+    tunnelcap_crypto_op *op = &job->op;
+    uint64_t iv = esp->iv_first + (job->seq - esp->seq_first);
+    uint8_t *text = header + esp->head_len;
+
+    memset(op, 0, sizeof(*op));
+    op->key = esp->key;
+    op->text = text;
+    op->text_len = job->text_len;
+    op->icv = text + job->text_len;
+    op->head_len = esp->head_len;
+    memcpy(op->aad, header, 4);
+    if (esp->flags & TUNNELCAP_ESP_ESN) {
+        op->flags = TUNNELCAP_OP_ESN;
+        tunnelcap_i_store32(op->aad + 4, (uint32_t)(job->seq >> 32));
+    }
+    memcpy(op->aad + (esp->flags & TUNNELCAP_ESP_ESN ? 8 : 4), header + 4, 4);
+
+    if (esp->facts.counter_mode) {
+        memcpy(op->nonce, esp->salt, esp->facts.salt_len);
+        store64(op->nonce + esp->facts.salt_len, iv);
+        if (!esp->facts.combined) /* CTR: a block counter follows (RFC 3686 4) */
+            op->nonce[15] = 1;
+        if (!esp->facts.implicit_iv)
+            store64(header + TUNNELCAP_I_ESP_HEADER, iv);
+    } else if (esp->facts.iv_len != 0) { /* CBC: see esp.c */
+        memset(header + TUNNELCAP_I_ESP_HEADER, 0, esp->facts.iv_len);
+        store64(header + esp->head_len - 8, iv);
+        op->text -= esp->facts.iv_len;
+        op->text_len += esp->facts.iv_len;
+        op->head_len = TUNNELCAP_I_ESP_HEADER;
+    }
+}
+
+/* Write everything but what the provider writes; from here on the packet is changed. */
+static void write_packet(const tunnelcap_esp *esp, tunnelcap_lane *lane, const tunnelcap_meta *meta,
+                         tunnelcap_i_esp_job *job)
+{
+    tunnelcap_pkt *pkt = job->pkt;
+    uint8_t *p = pkt->buf + pkt->off;
+    uint8_t *udp;
+    uint8_t *h;
+    uint32_t extra = tunnelcap_esp_headroom(esp);
+    uint32_t total =
+        job->inner.len + extra + (job->text_len - job->payload_len) + esp->facts.icv_len;
+    uint8_t protocol = esp->udp_len != 0 ? TUNNELCAP_I_PROTO_UDP : TUNNELCAP_I_PROTO_ESP;
+
+    if (meta != NULL)
+        tunnelcap_i_meta_finish(meta, p, job->inner.len);
+    h = p - extra;
+    if (esp->mode == TUNNELCAP_ESP_TUNNEL) {
+        tunnelcap_i_outer_write(&esp->outer, lane, &job->inner, protocol, total, h);
+        job->at = esp->outer.ip_len;
+    } else {
+        memmove(h, p, job->at);
+        memcpy(h + job->at, esp->outer.header + esp->outer.ip_len,
+               (size_t)esp->udp_len + 4); /* ports and SPI */
+        h[job->next_at] = protocol;
+        tunnelcap_i_esp_fix_ip(h, job->at, total);
+    }
+    udp = h + job->at;
+    if (esp->udp_len != 0) {
+        tunnelcap_i_store16(udp + 4, total - job->at);
+        tunnelcap_i_store16(udp + 6, 0);
+    }
+    tunnelcap_i_store32(udp + esp->udp_len + 4, (uint32_t)job->seq);
+    write_op(esp, job, udp + esp->udp_len);
+    write_trailer(h + job->at + esp->udp_len + esp->head_len, job, esp->facts.align);
+    pkt->off -= extra;
+    pkt->len = total;
+}
+
+/* UDP over IPv6 wants a checksum even here (RFC 8200 8.1); over IPv4 it is zero (RFC 3948 2.1). */
+static void finish_udp(const tunnelcap_esp *esp, const tunnelcap_i_esp_job *job)
+{
+    uint8_t *h = job->pkt->buf + job->pkt->off;
+    uint8_t *udp = h + job->at;
+    uint32_t len = job->pkt->len - job->at;
+    uint32_t sum;
+
+    if (esp->udp_len == 0 || h[0] >> 4 != 6)
+        return;
+    sum = tunnelcap_i_sum(udp, len) +
+          tunnelcap_i_sum_pseudo(h + 8, h + 24, TUNNELCAP_IPV6, TUNNELCAP_I_PROTO_UDP, len);
+    sum = (uint16_t)~tunnelcap_i_fold(sum);
+    tunnelcap_i_store16(udp + 6, sum != 0 ? sum : 0xffff);
+}
+
+static int32_t finish(tunnelcap_esp *esp, const tunnelcap_i_esp_job *job)
+{
+    if (job->op.status != TUNNELCAP_OK) {
+        tunnelcap_i_wipe(job->op.text, job->op.text_len + esp->facts.icv_len);
+        return TUNNELCAP_E_CRYPTO;
+    }
+    finish_udp(esp, job);
+    if (job->seq >= esp->seq_soft ||
+        (esp->soft_bytes != 0 && TUNNELCAP_I_LOAD(esp->bytes) >= esp->soft_bytes))
+        return TUNNELCAP_REKEY_SOON;
+    return TUNNELCAP_OK;
+}
+
+/* At most lane->max_burst packets; `next_header` is 59 for dummies, else 0. */
+static uint32_t encap_part(tunnelcap_esp *esp, tunnelcap_lane *lane, tunnelcap_pkt *pkts,
+                           const tunnelcap_meta *meta, uint32_t stride, uint32_t count,
+                           uint8_t next_header)
+{
+    tunnelcap_i_esp_job *jobs = lane->jobs;
+    uint64_t bytes = 0;
+    uint64_t first;
+    uint32_t fit = 0;
+    uint32_t got;
+    uint32_t ok = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        jobs[fit].next_header = next_header;
+        pkts[i].status =
+            measure(esp, lane, &pkts[i], tunnelcap_i_meta_at(meta, stride, i), &jobs[fit]);
+        fit += pkts[i].status == TUNNELCAP_OK;
+    }
+    got = take_numbers(esp, fit, &first);
+    for (uint32_t i = 0; i < got; i++) {
+        jobs[i].seq = first + i;
+        write_packet(esp, lane, tunnelcap_i_meta_at(meta, stride, (uint32_t)(jobs[i].pkt - pkts)),
+                     &jobs[i]);
+        lane->ops[i] = &jobs[i].op;
+        bytes += jobs[i].text_len;
+    }
+    for (uint32_t i = got; i < fit; i++)
+        jobs[i].pkt->status = esp->end_status;
+    if (got == 0)
+        return 0;
+    TUNNELCAP_I_ADD(esp->packets, got);
+    TUNNELCAP_I_ADD(esp->bytes, bytes);
+    lane->crypto->seal(lane->crypto->self, lane->crypto_lane, lane->ops, got);
+    for (uint32_t i = 0; i < got; i++) {
+        jobs[i].pkt->status = finish(esp, &jobs[i]);
+        ok += jobs[i].pkt->status >= TUNNELCAP_OK;
+    }
+    return ok;
+}
+
+/* Bursts of any length, in parts that the lane holds. */
+static uint32_t encap(tunnelcap_esp *esp, tunnelcap_lane *lane, tunnelcap_pkt *pkts,
+                      const tunnelcap_meta *meta, uint32_t stride, uint32_t count,
+                      uint8_t next_header)
+{
+    uint32_t ok = 0;
+    uint32_t part;
+
+    if (esp == NULL || lane == NULL || pkts == NULL)
+        return 0;
+    if (!tunnelcap_i_esp_lane_ok(esp, lane)) {
+        for (uint32_t i = 0; i < count; i++)
+            pkts[i].status = TUNNELCAP_E_INVALID;
+        return 0;
+    }
+    for (uint32_t i = 0; i < count; i += part) {
+        part = count - i < lane->max_burst ? count - i : lane->max_burst;
+        ok += encap_part(esp, lane, pkts + i, tunnelcap_i_meta_at(meta, stride, i), stride, part,
+                         next_header);
+    }
+    return ok;
+}
+
+uint32_t tunnelcap_esp_encap(tunnelcap_esp *esp, tunnelcap_lane *lane, tunnelcap_pkt *pkts,
+                             const tunnelcap_meta *meta, uint32_t meta_stride, uint32_t count)
+{
+    return encap(esp, lane, pkts, meta, meta_stride, count, 0);
+}
+
+uint32_t tunnelcap_esp_encap_to(tunnelcap_esp *esp, tunnelcap_lane *lane, const tunnelcap_pkt *in,
+                                tunnelcap_pkt *out, const tunnelcap_meta *meta,
+                                uint32_t meta_stride, uint32_t count)
+{
+    uint32_t headroom = tunnelcap_esp_headroom(esp);
+    uint32_t ok = 0;
+
+    if (esp == NULL || lane == NULL || in == NULL || out == NULL)
+        return 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!tunnelcap_i_pkt_valid(&in[i]) || out[i].buf == NULL) {
+            out[i].status = TUNNELCAP_E_INVALID;
+            continue;
+        }
+        if (out[i].cap < headroom || out[i].cap - headroom < in[i].len) {
+            out[i].status = TUNNELCAP_E_TAILROOM;
+            continue;
+        }
+        out[i].off = headroom;
+        out[i].len = in[i].len;
+        memcpy(out[i].buf + headroom, in[i].buf + in[i].off, in[i].len);
+        ok += encap(esp, lane, &out[i], tunnelcap_i_meta_at(meta, meta_stride, i), 0, 1, 0);
+    }
+    return ok;
+}
+
+uint32_t tunnelcap_esp_encap_dummy(tunnelcap_esp *esp, tunnelcap_lane *lane, tunnelcap_pkt *pkts,
+                                   uint32_t count)
+{
+    if (esp == NULL || lane == NULL || pkts == NULL)
+        return 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (tunnelcap_i_pkt_valid(&pkts[i]))
+            memset(pkts[i].buf + pkts[i].off, 0, pkts[i].len);
+    }
+    if (esp->mode == TUNNELCAP_ESP_TUNNEL)
+        return encap(esp, lane, pkts, NULL, 0, count, TUNNELCAP_I_PROTO_NONE);
+    for (uint32_t i = 0; i < count; i++)
+        pkts[i].status = TUNNELCAP_E_INVALID;
+    return 0;
+}
+
+int32_t tunnelcap_esp_keepalive(const tunnelcap_esp *esp, tunnelcap_pkt *pkt)
+{
+    tunnelcap_i_inner inner;
+    tunnelcap_lane unused;
+    tunnelcap_i_esp_job job;
+    uint32_t total;
+    uint8_t *h;
+
+    if (esp == NULL || pkt == NULL || !tunnelcap_i_pkt_valid(pkt))
+        return TUNNELCAP_E_INVALID;
+    if (esp->udp_len == 0 || esp->mode != TUNNELCAP_ESP_TUNNEL)
+        return TUNNELCAP_E_UNSUPPORTED;
+    total = (uint32_t)esp->outer.ip_len + TUNNELCAP_I_UDP_HEADER + 1;
+    if (pkt->cap - pkt->off < (total > esp->outer.header_len ? total : esp->outer.header_len))
+        return TUNNELCAP_E_TAILROOM;
+    memset(&inner, 0, sizeof(inner));
+    memset(&unused, 0, sizeof(unused));
+    unused.id_step = 1;
+    unused.id_first = 1;
+    unused.id_span = 1;
+    h = pkt->buf + pkt->off;
+    tunnelcap_i_outer_write(&esp->outer, &unused, &inner, TUNNELCAP_I_PROTO_UDP, total, h);
+    tunnelcap_i_store16(h + esp->outer.ip_len + 4, TUNNELCAP_I_UDP_HEADER + 1);
+    h[total - 1] = 0xff;
+    pkt->len = total;
+    job.pkt = pkt;
+    job.at = esp->outer.ip_len;
+    finish_udp(esp, &job);
+    return TUNNELCAP_OK;
+}
