@@ -44,9 +44,8 @@ int32_t tunnelcap_i_ip_walk(const uint8_t *p, uint32_t at, uint32_t len, uint8_t
         case TUNNELCAP_I_PROTO_ROUTING:
         case TUNNELCAP_I_PROTO_DEST_OPTS:
         case TUNNELCAP_I_PROTO_FRAGMENT:
-        case TUNNELCAP_I_PROTO_AH:
             break;
-        default:
+        default: /* also AH: what it protects can be neither believed nor changed unverified */
             ip->protocol = protocol;
             ip->payload = at;
             return TUNNELCAP_OK;
@@ -62,8 +61,6 @@ int32_t tunnelcap_i_ip_walk(const uint8_t *p, uint32_t at, uint32_t len, uint8_t
         if (protocol == TUNNELCAP_I_PROTO_FRAGMENT) {
             ip->non_first = (tunnelcap_i_load16(p + at + 2) & 0xfff8) != 0;
             ip->fragment |= (tunnelcap_i_load16(p + at + 2) & 0xfff9) != 0;
-        } else if (protocol == TUNNELCAP_I_PROTO_AH) {
-            size = ((uint32_t)p[at + 1] + 2) * 4; /* RFC 4302 2.2 counts in 32-bit words */
         } else {
             size = ((uint32_t)p[at + 1] + 1) * 8;
         }
