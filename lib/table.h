@@ -68,6 +68,7 @@ enum { TUNNELCAP_I_LENGTHS = 129 };
 typedef struct tunnelcap_i_view_head {
     uint32_t tunnel_count;
     uint32_t route_count;
+    uint32_t free_hint;                       /* no entry of `routes` before this one is free */
     uint32_t lengths[2][TUNNELCAP_I_LENGTHS]; /* routes by family and prefix length */
 } tunnelcap_i_view_head;
 
