@@ -26,6 +26,7 @@ static int32_t parse_ipv4(const uint8_t *p, uint32_t len, tunnelcap_i_ip *ip)
     ip->ttl = p[8];
     ip->df = p[6] & 0x40;
     ip->addr_len = 4;
+    ip->in_transit = 0;
     ip->src = p + 12;
     return TUNNELCAP_OK;
 }
@@ -38,6 +39,7 @@ int32_t tunnelcap_i_ip_walk(const uint8_t *p, uint32_t at, uint32_t len, uint8_t
 
     ip->fragment = 0;
     ip->non_first = 0;
+    ip->in_transit = 0;
     for (;;) {
         switch (protocol) {
         case TUNNELCAP_I_PROTO_HOP_BY_HOP:
@@ -63,6 +65,8 @@ int32_t tunnelcap_i_ip_walk(const uint8_t *p, uint32_t at, uint32_t len, uint8_t
             ip->fragment |= (tunnelcap_i_load16(p + at + 2) & 0xfff9) != 0;
         } else {
             size = ((uint32_t)p[at + 1] + 1) * 8;
+            if (protocol == TUNNELCAP_I_PROTO_ROUTING && p[at + 3] != 0)
+                ip->in_transit = 1;
         }
         if (size > ip->total - at)
             return TUNNELCAP_E_MALFORMED;

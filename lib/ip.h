@@ -43,6 +43,7 @@ typedef struct tunnelcap_i_ip {
     uint8_t ttl;
     uint8_t df; /* 0x40 if IPv4 with "don't fragment" */
     uint8_t addr_len;
+    uint8_t in_transit; /* 1: a routing header names a next stop: not yet at its last one */
     const uint8_t *src; /* destination follows right behind */
 } tunnelcap_i_ip;
 

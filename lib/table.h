@@ -109,6 +109,8 @@ struct tunnelcap_table {
     uint32_t places;      /* 2 * tunnels; place `places` counts packets without a tunnel */
     uint32_t tunnel_mask; /* of by_key and by_id */
     uint32_t route_mask;  /* of by_prefix */
+    uint32_t place_hint;  /* writer: no place before this one is free */
+    uint32_t slot_hint;   /* writer: no slot before this one is free */
     size_t view_size;
     tunnelcap_i_view views[2];
     tunnelcap_i_seat *seats;
