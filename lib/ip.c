@@ -26,6 +26,7 @@ static int32_t parse_ipv4(const uint8_t *p, uint32_t len, tunnelcap_i_ip *ip)
     ip->ttl = p[8];
     ip->df = p[6] & 0x40;
     ip->addr_len = 4;
+    ip->in_transit = 0;
     ip->src = p + 12;
     return TUNNELCAP_OK;
 }
@@ -38,15 +39,15 @@ int32_t tunnelcap_i_ip_walk(const uint8_t *p, uint32_t at, uint32_t len, uint8_t
 
     ip->fragment = 0;
     ip->non_first = 0;
+    ip->in_transit = 0;
     for (;;) {
         switch (protocol) {
         case TUNNELCAP_I_PROTO_HOP_BY_HOP:
         case TUNNELCAP_I_PROTO_ROUTING:
         case TUNNELCAP_I_PROTO_DEST_OPTS:
         case TUNNELCAP_I_PROTO_FRAGMENT:
-        case TUNNELCAP_I_PROTO_AH:
             break;
-        default:
+        default: /* also AH: what it protects can be neither believed nor changed unverified */
             ip->protocol = protocol;
             ip->payload = at;
             return TUNNELCAP_OK;
@@ -62,10 +63,10 @@ int32_t tunnelcap_i_ip_walk(const uint8_t *p, uint32_t at, uint32_t len, uint8_t
         if (protocol == TUNNELCAP_I_PROTO_FRAGMENT) {
             ip->non_first = (tunnelcap_i_load16(p + at + 2) & 0xfff8) != 0;
             ip->fragment |= (tunnelcap_i_load16(p + at + 2) & 0xfff9) != 0;
-        } else if (protocol == TUNNELCAP_I_PROTO_AH) {
-            size = ((uint32_t)p[at + 1] + 2) * 4; /* RFC 4302 2.2 counts in 32-bit words */
         } else {
             size = ((uint32_t)p[at + 1] + 1) * 8;
+            if (protocol == TUNNELCAP_I_PROTO_ROUTING && p[at + 3] != 0)
+                ip->in_transit = 1;
         }
         if (size > ip->total - at)
             return TUNNELCAP_E_MALFORMED;

@@ -21,7 +21,6 @@ enum {
     TUNNELCAP_I_PROTO_FRAGMENT = 44,
     TUNNELCAP_I_PROTO_GRE = 47,
     TUNNELCAP_I_PROTO_ESP = 50,
-    TUNNELCAP_I_PROTO_AH = 51,
     TUNNELCAP_I_PROTO_ICMPV6 = 58,
     TUNNELCAP_I_PROTO_NONE = 59,
     TUNNELCAP_I_PROTO_DEST_OPTS = 60
@@ -44,6 +43,7 @@ typedef struct tunnelcap_i_ip {
     uint8_t ttl;
     uint8_t df; /* 0x40 if IPv4 with "don't fragment" */
     uint8_t addr_len;
+    uint8_t in_transit; /* 1: a routing header names a next stop: not yet at its last one */
     const uint8_t *src; /* destination follows right behind */
 } tunnelcap_i_ip;
 

@@ -252,7 +252,8 @@ int32_t tunnelcap_i_open_cut(const uint8_t *p, uint32_t len, const tunnelcap_met
     o->pos = ip.payload;
     o->end = ip.total < len ? ip.total : len;
     o->family = ip.family;
-    o->protocol = ip.protocol;
+    /* RFC 8200 4.4: only its final destination looks behind a routing header. */
+    o->protocol = ip.in_transit ? TUNNELCAP_I_PROTO_ROUTING : ip.protocol;
     o->tos = ip.tos;
     o->tos_known = 1;
     o->fragment = ip.fragment;

@@ -241,6 +241,8 @@ int32_t tunnelcap_table_begin(tunnelcap_table *table)
             table->slot_used[slot - 1] = USED_OLD;
         }
     }
+    table->place_hint = 0;
+    table->slot_hint = 0;
     table->in_change = 1;
     return TUNNELCAP_OK;
 }
@@ -407,13 +409,18 @@ static void set_common(tunnelcap_i_tunnel *slot, uint64_t id, const tunnelcap_tu
 /* The first unused place or slot. There is one: of twice the capacity, one half at most serves
  * the current view and one the view under change; slots number one more, since a tunnel is built
  * before the one that it replaces is given up. */
-static uint32_t find_free(const uint8_t *used)
+static uint32_t find_free(const uint8_t *used, uint32_t *hint)
 {
-    uint32_t i = 0;
+    while (used[*hint])
+        (*hint)++;
+    return *hint;
+}
 
-    while (used[i])
-        i++;
-    return i;
+static void give_free(uint8_t *used, uint32_t *hint, uint32_t index)
+{
+    used[index] = 0;
+    if (index < *hint)
+        *hint = index;
 }
 
 /* Take the tunnel at a place out of the hashes of the view under change. */
@@ -431,7 +438,7 @@ static void unlink_tunnel(tunnelcap_table *table, const tunnelcap_i_view *view, 
         hash_position(view->by_id, table->tunnel_mask, id_home(table, view, entry), entry),
         id_home);
     if (table->slot_used[slot] == USED_NEW)
-        table->slot_used[slot] = 0;
+        give_free(table->slot_used, &table->slot_hint, slot);
     view->slot_of[place] = 0;
 }
 
@@ -460,11 +467,11 @@ static int32_t make_plan(tunnelcap_table *table, uint64_t id, uint8_t kind, tunn
     plan->is_new = entry == 0;
     if (plan->is_new && view->head->tunnel_count == table->tunnels)
         return TUNNELCAP_E_FULL;
-    plan->place = entry != 0 ? entry - 1 : find_free(table->place_used);
+    plan->place = entry != 0 ? entry - 1 : find_free(table->place_used, &table->place_hint);
     /* Lanes may still send by the tunnel that the current view has here. */
     current = tunnelcap_i_current(table)->slot_of[plan->place];
     plan->fresh = plan->is_new || current == 0 || table->slots[current - 1].key.kind != kind;
-    plan->slot = find_free(table->slot_used);
+    plan->slot = find_free(table->slot_used, &table->slot_hint);
     return TUNNELCAP_OK;
 }
 
@@ -562,7 +569,7 @@ int32_t tunnelcap_table_remove(tunnelcap_table *table, uint64_t id)
     tunnelcap_i_routes_drop(table, view, place);
     unlink_tunnel(table, view, place);
     if (table->place_used[place] == USED_NEW)
-        table->place_used[place] = 0;
+        give_free(table->place_used, &table->place_hint, place);
     view->head->tunnel_count--;
     return TUNNELCAP_OK;
 }

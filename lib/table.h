@@ -68,6 +68,7 @@ enum { TUNNELCAP_I_LENGTHS = 129 };
 typedef struct tunnelcap_i_view_head {
     uint32_t tunnel_count;
     uint32_t route_count;
+    uint32_t free_hint;                       /* no entry of `routes` before this one is free */
     uint32_t lengths[2][TUNNELCAP_I_LENGTHS]; /* routes by family and prefix length */
 } tunnelcap_i_view_head;
 
@@ -108,6 +109,8 @@ struct tunnelcap_table {
     uint32_t places;      /* 2 * tunnels; place `places` counts packets without a tunnel */
     uint32_t tunnel_mask; /* of by_key and by_id */
     uint32_t route_mask;  /* of by_prefix */
+    uint32_t place_hint;  /* writer: no place before this one is free */
+    uint32_t slot_hint;   /* writer: no slot before this one is free */
     size_t view_size;
     tunnelcap_i_view views[2];
     tunnelcap_i_seat *seats;

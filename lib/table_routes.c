@@ -105,6 +105,8 @@ static void unlink_route(tunnelcap_table *table, const tunnelcap_i_view *view, u
     }
     view->head->lengths[r->family == TUNNELCAP_IPV6][r->len]--;
     view->head->route_count--;
+    if (index < view->head->free_hint)
+        view->head->free_hint = index;
     memset(r, 0, sizeof(*r));
 }
 
@@ -168,7 +170,7 @@ int32_t tunnelcap_table_set_route(tunnelcap_table *table, const tunnelcap_route 
     tunnelcap_i_route *r;
     uint32_t place;
     uint32_t entry;
-    uint32_t index = 0;
+    uint32_t index;
     int32_t status = check_route(table, route, &own, &place);
 
     if (status != TUNNELCAP_OK)
@@ -181,8 +183,10 @@ int32_t tunnelcap_table_set_route(tunnelcap_table *table, const tunnelcap_route 
         index = entry - 1;
         unlink_route(table, view, index);
     } else {
+        index = view->head->free_hint;
         while (view->routes[index].family != 0)
             index++;
+        view->head->free_hint = index + 1;
     }
     r = &view->routes[index];
     memcpy(r->prefix, own.prefix.bytes, sizeof(r->prefix));

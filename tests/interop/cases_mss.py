@@ -16,7 +16,7 @@ import socket
 import struct
 
 import wire
-from lab import Sniffer, expect, wait_for
+from lab import Sniffer, expect
 
 LIMIT = 1400
 SYN, SYN_ACK = 0x02, 0x12
@@ -120,13 +120,8 @@ XT = "".join("%s -t mangle -A FORWARD -p tcp --tcp-flags SYN SYN -j TCPMSS --set
 def through_guest(sender, sniffer, packet):
     """Send a packet through the guest and return what comes out."""
     kind = wire.IPV4 if packet[0] >> 4 == 4 else wire.IPV6
-    del sniffer.packets[:]
     sender.send(bytes.fromhex("525400990010" "020000000001") + struct.pack("!H", kind) + packet)
-
-    def arrived():
-        return [got for got in sniffer.drain() if wire.read_ip(got).chain[-1] == wire.TCP]
-
-    return wait_for(arrived, 2, "the guest does not forward " + packet.hex())[0]
+    return sniffer.next(lambda got: wire.read_ip(got).chain[-1] == wire.TCP, 2)
 
 
 def compare(lab, rules, insert):

@@ -100,8 +100,9 @@ def decapsulated_ecn(lab, name, family, inner_dscp=46):
                    "nft add rule %s m out %s %s ecn set %s %s dscp set cs1\n"
                    % (table, table, match, table, word, table))
         for inner in range(4):
-            script += ("ping -n -c 1 -W 0.1 -Q %d -s %d %s >/dev/null || true\n"
+            script += ("ping -n -c 1 -W 0.1 -Q %d -s %d %s >/dev/null &\n"
                        % (inner_dscp << 2 | inner, 100 + 4 * outer + inner, INNER4))
+        script += "wait\n"
     tunnel = TUNNELS[name]
     with lab.tunnel(tunnel.kind, tunnel.options, guest_setup(tunnel.guest)) as gateway, \
             lab.sniff(TUN) as sniffer:

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026, The tunnelcap authors */
 /*
- * tap_gre DEVICE LOCAL REMOTE [KEY]: Ethernet frames of a TAP device in GRE, one at a time.
+ * tap_gre DEVICE LOCAL REMOTE [KEY [checksum]]: Ethernet frames of a TAP device in GRE, one at a
+ * time.
  *
- * The gateway carries IP only; this is the far end for the kernel's gretap and ip6gretap. What a
- * raw IPv6 socket delivers begins behind the IP header, so it also uses that side of
- * tunnelcap_meta.
+ * The gateway carries IP only; this is the far end for the kernel's gretap and ip6gretap, and for
+ * Open vSwitch. What a raw IPv6 socket delivers begins behind the IP header, so it also uses that
+ * side of tunnelcap_meta.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -138,16 +139,18 @@ int main(int argc, char **argv)
     endpoint local = {.any = {.sa_family = AF_UNSPEC}};
     tunnelcap_gre_config config;
 
-    if (argc != 4 && argc != 5)
-        errx(2, "usage: tap_gre DEVICE LOCAL REMOTE [KEY]");
+    if (argc < 4 || argc > 6 || (argc == 6 && strcmp(argv[5], "checksum") != 0))
+        errx(2, "usage: tap_gre DEVICE LOCAL REMOTE [KEY [checksum]]");
     tunnelcap_gre_config_init(&config, sizeof config);
     config.protocol = TUNNELCAP_ETHERTYPE_ETHERNET;
     parse_address(argv[2], &config.outer.local, &local);
     parse_address(argv[3], &config.outer.remote, &b.remote);
-    if (argc == 5) {
+    if (argc > 4) {
         config.flags |= TUNNELCAP_GRE_KEY_IN | TUNNELCAP_GRE_KEY_OUT;
         config.key_in = config.key_out = (uint32_t)strtoul(argv[4], NULL, 0);
     }
+    if (argc > 5)
+        config.flags |= TUNNELCAP_GRE_CHECKSUM;
     make_tunnel(&b, &config);
     open_sockets(&b, &local);
     b.tap = open_tap(argv[1]);

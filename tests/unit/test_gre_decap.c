@@ -502,17 +502,35 @@ END_TEST
 
 START_TEST(gre_in_gre_that_is_no_keepalive_is_delivered)
 {
-    static const char *const ends[][2] = {
-        {THEM4, US4}, {US4, "203.0.113.9"}, {"203.0.113.9", THEM4}};
+    static const struct {
+        const char *src, *dst;
+        test_gre gre;
+        uint16_t frag;
+    } rows[] = {
+        {THEM4, US4, {.protocol = 0}, 0},
+        {US4, "203.0.113.9", {.protocol = 0}, 0},
+        {"203.0.113.9", THEM4, {.protocol = 0}, 0},
+        {US4, THEM4, {.protocol = TUNNELCAP_ETHERTYPE_MPLS}, 0},
+        {US4, THEM4, {.protocol = 0}, 0x2000},
+        {US4, THEM4, {.protocol = 0}, 0x0001},
+        {US4, THEM4, {.flags = 0x4000, .protocol = 0}, 0},
+        {US4, THEM4, {.flags = 0x0001, .protocol = 0}, 0},
+    };
     test_ip ip = outer4();
-    test_gre none = {.protocol = 0};
-    for (size_t i = 0; i <= TEST_COUNT(ends); i++) {
-        test_ip inner =
-            i < TEST_COUNT(ends) ? test_between(ends[i][0], ends[i][1]) : test_between(US4, THEM4);
-        if (i == TEST_COUNT(ends))
-            none.protocol = TUNNELCAP_ETHERTYPE_MPLS;
+    for (size_t i = 0; i < TEST_COUNT(rows); i++) {
+        test_ip inner = test_between(rows[i].src, rows[i].dst);
+        inner.frag = rows[i].frag;
         frame.len = 0;
-        test_push_gre(&frame, &none);
+        test_push_gre(&frame, &rows[i].gre);
+        test_push_ip(&frame, &inner, GRE);
+        test_push_gre(&frame, &bare);
+        test_push_ip(&frame, &ip, GRE);
+        expect4(0, TUNNELCAP_OK);
+    }
+    /* An inner packet too short for any GRE header. */
+    for (uint32_t size = 0; size < 4; size++) {
+        test_ip inner = test_between(US4, THEM4);
+        test_payload(&frame, size);
         test_push_ip(&frame, &inner, GRE);
         test_push_gre(&frame, &bare);
         test_push_ip(&frame, &ip, GRE);
@@ -814,6 +832,32 @@ START_TEST(marks_that_a_socket_reports_are_folded_in)
 }
 END_TEST
 
+START_TEST(broken_ip_in_ethernet_is_its_receivers_affair)
+{
+    static const uint8_t first_bytes[] = {0x44, 0x55, 0x65, 0x00};
+    tunnelcap_gre *gre = open4(0);
+    for (size_t i = 0; i < TEST_COUNT(first_bytes); i++) {
+        for (uint32_t len = 0; len < 30; len++) {
+            static const uint8_t header[14] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x08, 0x00};
+            test_gre ethernet = {.protocol = TUNNELCAP_ETHERTYPE_ETHERNET};
+            test_ip ip = outer4();
+            ip.tos = 3; /* nothing to fold it into */
+            test_payload(&frame, len);
+            if (len > 0)
+                frame.bytes[0] = first_bytes[i];
+            test_push(&frame, header, sizeof(header));
+            test_push_gre(&frame, &ethernet);
+            test_push_ip(&frame, &ip, GRE);
+            tunnelcap_pkt pkt = test_pkt(frame.bytes, frame.len, 0);
+            ck_assert_status(test_gre_decap(gre, &pkt, NULL, NULL), TUNNELCAP_OK);
+            ck_assert_mem_eq(pkt.buf, frame.bytes, frame.len);
+            test_pkt_free(&pkt);
+        }
+    }
+    tunnelcap_gre_free(gre);
+}
+END_TEST
+
 Suite *test_gre_decap_suite(void)
 {
     const TTest *tests[] = {
@@ -850,6 +894,7 @@ Suite *test_gre_decap_suite(void)
         ip_payloads_are_found_by_their_meta,
         stripped_packets_are_checked_as_strictly,
         marks_that_a_socket_reports_are_folded_in,
+        broken_ip_in_ethernet_is_its_receivers_affair,
     };
     return test_suite("gre_decap", tests, TEST_COUNT(tests));
 }

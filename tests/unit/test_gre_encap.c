@@ -120,6 +120,21 @@ static void carry(ends *pair, const tunnelcap_gre_config *config, unsigned use, 
     test_pkt_free(&pkt);
 }
 
+typedef struct refusal {
+    int32_t want;
+    uint32_t headroom;
+    const tunnelcap_meta *meta;
+} refusal;
+
+static void refuse_encap(ends *pair, const refusal *r)
+{
+    tunnelcap_pkt pkt = test_pkt(frame.bytes, frame.len, r->headroom);
+    test_snapshot snap = test_snap(&pkt);
+    ck_assert_status(test_gre_encap(pair->a, pair->lane, &pkt, r->meta), r->want);
+    test_unchanged(&snap, &pkt);
+    test_pkt_free(&pkt);
+}
+
 START_TEST(every_header_layout_carries_every_size)
 {
     for (unsigned use = 0; use < 64; use++) {
@@ -180,6 +195,12 @@ START_TEST(payload_protocols_go_by_meta_then_config_then_version)
     test_udp_packet(&frame, &ip, 9);
     tunnelcap_meta four = {.ethertype = TUNNELCAP_ETHERTYPE_IPV4};
     carry(&pair, &config, 0, TUNNELCAP_ETHERTYPE_IPV4, &four, 0);
+    tunnelcap_meta six = {.ethertype = TUNNELCAP_ETHERTYPE_IPV6};
+    refuse_encap(&pair, &(refusal){TUNNELCAP_E_MALFORMED, 24, &six});
+    ip = test_between("fd00:1::1", "fd00:2::1");
+    test_udp_packet(&frame, &ip, 9);
+    carry(&pair, &config, 0, TUNNELCAP_ETHERTYPE_IPV6, &six, 0);
+    refuse_encap(&pair, &(refusal){TUNNELCAP_E_MALFORMED, 24, &four});
     close_ends(&pair);
 }
 END_TEST
@@ -201,6 +222,9 @@ START_TEST(ethernet_frames_travel_whole)
         test_ethernet_frame(&frame, size);
         carry(&pair, &config, USE_KEY, TUNNELCAP_ETHERTYPE_ETHERNET, NULL, 0);
         test_payload(&frame, size);
+        carry(&pair, &config, USE_KEY, TUNNELCAP_ETHERTYPE_ETHERNET, NULL, 0);
+        test_payload(&frame, size); /* an IPv4 packet, says the frame, and is none */
+        test_push(&frame, header, sizeof(header));
         carry(&pair, &config, USE_KEY, TUNNELCAP_ETHERTYPE_ETHERNET, NULL, 0);
     }
     close_ends(&pair);
@@ -224,21 +248,6 @@ START_TEST(padding_behind_an_inner_packet_is_left_behind)
 END_TEST
 
 /* ---- refusals ---- */
-
-typedef struct refusal {
-    int32_t want;
-    uint32_t headroom;
-    const tunnelcap_meta *meta;
-} refusal;
-
-static void refuse_encap(ends *pair, const refusal *r)
-{
-    tunnelcap_pkt pkt = test_pkt(frame.bytes, frame.len, r->headroom);
-    test_snapshot snap = test_snap(&pkt);
-    ck_assert_status(test_gre_encap(pair->a, pair->lane, &pkt, r->meta), r->want);
-    test_unchanged(&snap, &pkt);
-    test_pkt_free(&pkt);
-}
 
 START_TEST(refused_packets_are_unchanged_and_spend_no_sequence_number)
 {

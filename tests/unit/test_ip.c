@@ -104,7 +104,7 @@ END_TEST
 
 START_TEST(every_cut_header_is_truncated)
 {
-    static const uint8_t pad[14] = {1, 12}, ah[10] = {0, 0, 0, 0, 0, 1, 0, 0, 0, 1};
+    static const uint8_t pad[14] = {1, 12};
     static const char *const routes[][2] = {{"192.0.2.1", "198.51.100.7"},
                                             {"2001:db8::1", "2001:db8::2"}};
     for (size_t i = 0; i < TEST_COUNT(routes); i++) {
@@ -112,10 +112,7 @@ START_TEST(every_cut_header_is_truncated)
         test_payload(&frame, 0);
         uint8_t first = UDP;
         if (i == 1) {
-            uint8_t header[12] = {UDP, 1}; /* AH counts in 32-bit words less two */
-            memcpy(header + 2, ah, sizeof(ah));
-            test_push(&frame, header, sizeof(header));
-            test_push_ext(&frame, AH, pad, sizeof(pad));
+            test_push_ext(&frame, UDP, pad, sizeof(pad));
             first = DEST;
         }
         test_push_ip(&frame, &ip, first);
@@ -139,6 +136,17 @@ START_TEST(extension_headers_are_walked_to_the_transport_header)
         test_push_ip(&frame, &ip, kinds[i]);
         expect(TUNNELCAP_OK, UDP, 40 + 16 + 8);
     }
+}
+END_TEST
+
+START_TEST(walk_ends_at_an_authentication_header)
+{
+    test_ip ip = test_between("2001:db8::1", "2001:db8::2");
+    uint8_t header[24] = {TCP, 4}; /* 32-bit words less two */
+    test_payload(&frame, 20);
+    test_push(&frame, header, sizeof(header));
+    test_push_ip(&frame, &ip, AH);
+    expect(TUNNELCAP_OK, AH, 40);
 }
 END_TEST
 
@@ -280,6 +288,7 @@ Suite *test_ip_suite(void)
         ipv4_lengths_must_agree,
         every_cut_header_is_truncated,
         extension_headers_are_walked_to_the_transport_header,
+        walk_ends_at_an_authentication_header,
         extension_headers_that_leave_the_packet_are_malformed,
         chain_of_extension_headers_is_bounded,
         fragments_are_told_from_whole_packets,

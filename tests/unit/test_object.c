@@ -96,6 +96,9 @@ START_TEST(allocator_must_be_whole)
     alloc.release = NULL;
     ck_assert_status(tunnelcap_i_memory_get(64, &alloc, &mem, &owner), TUNNELCAP_E_INVALID);
     alloc = *test_alloc();
+    alloc.reserved = 1;
+    ck_assert_status(tunnelcap_i_memory_get(64, &alloc, &mem, &owner), TUNNELCAP_E_RESERVED);
+    alloc = *test_alloc();
     alloc.size--;
     ck_assert_status(tunnelcap_i_memory_get(64, &alloc, &mem, &owner), TUNNELCAP_E_VERSION);
 }
@@ -176,6 +179,34 @@ START_TEST(defaults_fill_exactly_the_struct_of_the_caller)
 }
 END_TEST
 
+/* An allocator that ignores the alignment it is asked for. */
+static void *alloc_askew(void *arg, size_t bytes, size_t align)
+{
+    uint32_t *live = arg;
+    uint8_t *mem = test_arena(bytes + align);
+    (*live)++;
+    return mem + 8;
+}
+
+static void release_askew(void *arg, void *mem, size_t bytes)
+{
+    uint32_t *live = arg;
+    (void)bytes;
+    (*live)--;
+    test_arena_free((uint8_t *)mem - 8);
+}
+
+START_TEST(memory_that_is_misaligned_is_given_back)
+{
+    uint32_t live = 0;
+    tunnelcap_alloc alloc = {sizeof(alloc), 0, alloc_askew, release_askew, &live};
+    void *mem = NULL;
+    tunnelcap_i_owner owner;
+    ck_assert_status(tunnelcap_i_memory_get(64, &alloc, &mem, &owner), TUNNELCAP_E_INVALID);
+    ck_assert_uint_eq(live, 0);
+}
+END_TEST
+
 Suite *test_object_suite(void)
 {
     const TTest *tests[] = {
@@ -189,6 +220,7 @@ Suite *test_object_suite(void)
         structs_of_old_callers_are_not_read_past_their_end,
         structs_of_new_callers_pass_while_the_unknown_is_zero,
         defaults_fill_exactly_the_struct_of_the_caller,
+        memory_that_is_misaligned_is_given_back,
     };
     return test_suite("object", tests, TEST_COUNT(tests));
 }

@@ -751,6 +751,73 @@ START_TEST(counters_of_a_detached_lane_stay)
 }
 END_TEST
 
+START_TEST(tunnels_refuse_inner_protocols_that_they_do_not_carry)
+{
+    tunnelcap_table *table = test_table_new(4, 8, 1);
+    tunnelcap_lane *lane = test_table_lane(table);
+    world w = {table, lane};
+    tunnelcap_gre_config gre = test_gre_config("192.0.2.1", remotes[1], 0);
+    tunnelcap_ipip_config ipip = test_ipip_config("192.0.2.1", remotes[2], 0);
+    must(tunnelcap_table_begin(table));
+    gre.protocol = TUNNELCAP_ETHERTYPE_IPV6;
+    must(tunnelcap_table_set_gre(table, 1, NULL, &gre));
+    ipip.flags = TUNNELCAP_IPIP_ONLY_IPV6;
+    must(tunnelcap_table_set_ipip(table, 2, NULL, &ipip));
+    for (unsigned id = 1; id <= 2; id++) {
+        for (unsigned six = 0; six <= 1; six++) {
+            tunnelcap_route route = test_route(prefixes[id][six], id);
+            must(tunnelcap_table_set_route(table, &route));
+        }
+    }
+    must(tunnelcap_table_commit(table, NULL));
+    for (unsigned id = 1; id <= 2; id++) {
+        tunnelcap_result result;
+        build_inner(id, 10);
+        ck_assert_status(run(&w, TUNNELCAP_ENCAP, 40, NULL, &result), TUNNELCAP_E_PROTOCOL);
+        ck_assert_uint_eq(result.tunnel, id);
+        test_ip six = test_between("2001:db8::5", id == 1 ? "fd00:1::1" : "fd00:2::1");
+        test_udp_packet(&frame, &six, 10);
+        must(run(&w, TUNNELCAP_ENCAP, 40, NULL, &result));
+        tunnelcap_meta four = {.ethertype = TUNNELCAP_ETHERTYPE_IPV4};
+        ck_assert_status(run(&w, TUNNELCAP_ENCAP, 40, &four, &result), TUNNELCAP_E_PROTOCOL);
+    }
+    close_world(&w);
+}
+END_TEST
+
+START_TEST(inner_extension_headers_are_their_receivers_affair)
+{
+    world w = open_world(NULL);
+    test_ip outer = test_between(remotes[GRE_ID], "192.0.2.1");
+    test_ip inner = test_between("2001:db8::5", "2001:db8::6");
+    test_gre gre = {.protocol = 0x86dd};
+    tunnelcap_result result;
+    test_payload(&frame, 3); /* no room for the extension header that is announced */
+    test_push_ip(&frame, &inner, 60);
+    test_push_gre(&frame, &gre);
+    test_push_ip(&frame, &outer, GRE);
+    must(run(&w, TUNNELCAP_DECAP, 0, NULL, &result));
+    ck_assert_uint_eq(result.value, 0x86dd);
+    ck_assert_uint_eq(result.l3_len, 0);
+    close_world(&w);
+}
+END_TEST
+
+START_TEST(unfinished_checksums_and_segmentation_are_judged_before_the_tunnel)
+{
+    world w = open_world(NULL);
+    tunnelcap_result result;
+    tunnelcap_meta outside = {.flags = TUNNELCAP_META_CSUM_PARTIAL, .csum_start = 200};
+    tunnelcap_meta gso = {.gso_type = 1};
+    build_inner(GRE_ID, 10);
+    ck_assert_status(run(&w, TUNNELCAP_ENCAP, 40, &outside, &result), TUNNELCAP_E_INVALID);
+    ck_assert_uint_eq(result.tunnel, GRE_ID);
+    ck_assert_status(run(&w, TUNNELCAP_ENCAP, 40, &gso, &result), TUNNELCAP_E_TOO_BIG);
+    ck_assert_uint_eq(result.value, 1476);
+    close_world(&w);
+}
+END_TEST
+
 Suite *test_table_data_suite(void)
 {
     const TTest *tests[] = {
@@ -773,6 +840,9 @@ Suite *test_table_data_suite(void)
         burst_checks_its_arguments,
         packets_of_sockets_find_their_tunnel,
         counters_of_a_detached_lane_stay,
+        tunnels_refuse_inner_protocols_that_they_do_not_carry,
+        inner_extension_headers_are_their_receivers_affair,
+        unfinished_checksums_and_segmentation_are_judged_before_the_tunnel,
     };
     return test_suite("table_data", tests, TEST_COUNT(tests));
 }
