@@ -12,58 +12,57 @@ const tunnelcap_crypto *tunnelcap_crypto_openssl(void)
 #else
 
 #include <openssl/err.h>
+#include <string.h>
 
 #include "atomic.h"
 #include "secure.h"
 #include "transform.h"
 
-/* libcrypto's name of a cipher, by algorithm and bytes of key. */
-typedef struct cipher_name {
+/* An encryption algorithm, and libcrypto's names of it with keys of 16, 24 and 32 bytes. */
+typedef struct cipher_facts {
     uint8_t encr;
-    uint8_t key_len;
     uint8_t kind;
     uint8_t block;
     uint8_t nonce_len;
-    const char *name;
-} cipher_name;
+    const char *names[3];
+} cipher_facts;
 
-#define AES(encr, kind, block, nonce_len, mode)                                                    \
-    {encr, 16, kind, block, nonce_len, "AES-128-" mode},                                           \
-        {encr, 24, kind, block, nonce_len, "AES-192-" mode},                                       \
+#define AES(mode)                                                                                  \
     {                                                                                              \
-        encr, 32, kind, block, nonce_len, "AES-256-" mode                                          \
-    }
-#define GCM(encr) AES(encr, TUNNELCAP_I_CIPHER_GCM, 1, 12, "GCM")
-#define CCM(encr) AES(encr, TUNNELCAP_I_CIPHER_CCM, 1, 11, "CCM")
-#define CHACHA(encr)                                                                               \
-    {                                                                                              \
-        encr, 32, TUNNELCAP_I_CIPHER_CHACHA, 1, 12, "ChaCha20-Poly1305"                            \
+        "AES-128-" mode, "AES-192-" mode, "AES-256-" mode                                          \
     }
 
-static const cipher_name cipher_names[] = {
-    {TUNNELCAP_ENCR_NULL, 0, TUNNELCAP_I_CIPHER_NONE, 1, 0, NULL},
-    {TUNNELCAP_ENCR_3DES, 24, TUNNELCAP_I_CIPHER_CBC, 8, 8, "DES-EDE3-CBC"},
-    AES(TUNNELCAP_ENCR_AES_CBC, TUNNELCAP_I_CIPHER_CBC, 16, 16, "CBC"),
-    AES(TUNNELCAP_ENCR_AES_CTR, TUNNELCAP_I_CIPHER_CTR, 1, 16, "CTR"),
-    AES(TUNNELCAP_ENCR_AES_GMAC, TUNNELCAP_I_CIPHER_GMAC, 1, 12, "GCM"),
-    GCM(TUNNELCAP_ENCR_AES_GCM_8),
-    GCM(TUNNELCAP_ENCR_AES_GCM_12),
-    GCM(TUNNELCAP_ENCR_AES_GCM_16),
-    GCM(TUNNELCAP_ENCR_AES_GCM_16_IIV),
-    CCM(TUNNELCAP_ENCR_AES_CCM_8),
-    CCM(TUNNELCAP_ENCR_AES_CCM_12),
-    CCM(TUNNELCAP_ENCR_AES_CCM_16),
-    CCM(TUNNELCAP_ENCR_AES_CCM_8_IIV),
-    CHACHA(TUNNELCAP_ENCR_CHACHA20_POLY1305),
-    CHACHA(TUNNELCAP_ENCR_CHACHA20_POLY1305_IIV),
+static const cipher_facts ciphers[] = {
+    {TUNNELCAP_ENCR_NULL, TUNNELCAP_I_CIPHER_NONE, 1, 0, {NULL, NULL, NULL}},
+    {TUNNELCAP_ENCR_3DES, TUNNELCAP_I_CIPHER_CBC, 8, 8, {NULL, "DES-EDE3-CBC", NULL}},
+    {TUNNELCAP_ENCR_AES_CBC, TUNNELCAP_I_CIPHER_CBC, 16, 16, AES("CBC")},
+    {TUNNELCAP_ENCR_AES_CTR, TUNNELCAP_I_CIPHER_CTR, 1, 16, AES("CTR")},
+    {TUNNELCAP_ENCR_AES_GMAC, TUNNELCAP_I_CIPHER_GMAC, 1, 12, AES("GCM")},
+    {TUNNELCAP_ENCR_AES_GCM_8, TUNNELCAP_I_CIPHER_GCM, 1, 12, AES("GCM")},
+    {TUNNELCAP_ENCR_AES_GCM_12, TUNNELCAP_I_CIPHER_GCM, 1, 12, AES("GCM")},
+    {TUNNELCAP_ENCR_AES_GCM_16, TUNNELCAP_I_CIPHER_GCM, 1, 12, AES("GCM")},
+    {TUNNELCAP_ENCR_AES_GCM_16_IIV, TUNNELCAP_I_CIPHER_GCM, 1, 12, AES("GCM")},
+    {TUNNELCAP_ENCR_AES_CCM_8, TUNNELCAP_I_CIPHER_CCM, 1, 11, AES("CCM")},
+    {TUNNELCAP_ENCR_AES_CCM_12, TUNNELCAP_I_CIPHER_CCM, 1, 11, AES("CCM")},
+    {TUNNELCAP_ENCR_AES_CCM_16, TUNNELCAP_I_CIPHER_CCM, 1, 11, AES("CCM")},
+    {TUNNELCAP_ENCR_AES_CCM_8_IIV, TUNNELCAP_I_CIPHER_CCM, 1, 11, AES("CCM")},
+    {TUNNELCAP_ENCR_CHACHA20_POLY1305,
+     TUNNELCAP_I_CIPHER_CHACHA,
+     1,
+     12,
+     {NULL, NULL, "ChaCha20-Poly1305"}},
+    {TUNNELCAP_ENCR_CHACHA20_POLY1305_IIV,
+     TUNNELCAP_I_CIPHER_CHACHA,
+     1,
+     12,
+     {NULL, NULL, "ChaCha20-Poly1305"}},
 };
 
-static const cipher_name *find_cipher(const tunnelcap_transform *transform)
+static const cipher_facts *find_cipher(uint16_t encr)
 {
-    for (size_t i = 0; i < sizeof(cipher_names) / sizeof(cipher_names[0]); i++) {
-        if (cipher_names[i].encr == transform->encr &&
-            cipher_names[i].key_len == transform->encr_key_len)
-            return &cipher_names[i];
+    for (size_t i = 0; i < sizeof(ciphers) / sizeof(ciphers[0]); i++) {
+        if (ciphers[i].encr == encr)
+            return &ciphers[i];
     }
     return NULL;
 }
@@ -78,18 +77,17 @@ static uint64_t next_generation(void)
 
 static int32_t init_cipher(tunnelcap_i_ossl_key *key, const tunnelcap_transform *transform)
 {
-    const cipher_name *name = find_cipher(transform);
+    const cipher_facts *facts = find_cipher(transform->encr);
 
-    if (name == NULL)
+    if (facts == NULL)
         return TUNNELCAP_E_UNSUPPORTED;
-    key->kind = name->kind;
-    key->block = name->block;
-    key->nonce_len = name->nonce_len;
-    key->encr_key_len = name->key_len;
-    memcpy(key->encr_key, transform->encr_key, sizeof(key->encr_key));
-    if (name->name == NULL)
+    key->kind = facts->kind;
+    key->block = facts->block;
+    key->nonce_len = facts->nonce_len;
+    if (facts->kind == TUNNELCAP_I_CIPHER_NONE)
         return TUNNELCAP_OK;
-    key->cipher = EVP_CIPHER_fetch(NULL, name->name, NULL);
+    memcpy(key->encr_key, transform->encr_key, sizeof(key->encr_key));
+    key->cipher = EVP_CIPHER_fetch(NULL, facts->names[transform->encr_key_len / 8 - 2], NULL);
     return key->cipher != NULL ? TUNNELCAP_OK : TUNNELCAP_E_UNSUPPORTED;
 }
 
@@ -139,24 +137,29 @@ static size_t key_size(void *self, const tunnelcap_transform *transform)
     return status == TUNNELCAP_E_UNSUPPORTED ? 0 : sizeof(key);
 }
 
+/* Both providers are the same functions; one that has a `self` keeps to what is documented. */
+#define PROVIDER(mark)                                                                             \
+    {                                                                                              \
+        .size = sizeof(tunnelcap_crypto), .flags = TUNNELCAP_CRYPTO_HEAP, .name = "openssl",       \
+        .self = (mark), .key_size = key_size, .key_init = key_init, .key_fini = key_fini,          \
+        .lane_size = tunnelcap_i_ossl_lane_size, .lane_init = tunnelcap_i_ossl_lane_init,          \
+        .lane_forget = tunnelcap_i_ossl_lane_forget, .lane_fini = tunnelcap_i_ossl_lane_fini,      \
+        .seal = tunnelcap_i_ossl_seal, .unseal = tunnelcap_i_ossl_unseal                           \
+    }
+
 const tunnelcap_crypto *tunnelcap_crypto_openssl(void)
 {
-    static const tunnelcap_crypto openssl = {
-        .size = sizeof(tunnelcap_crypto),
-        .flags = TUNNELCAP_CRYPTO_HEAP,
-        .name = "openssl",
-        .key_size = key_size,
-        .key_init = key_init,
-        .key_fini = key_fini,
-        .lane_size = tunnelcap_i_ossl_lane_size,
-        .lane_init = tunnelcap_i_ossl_lane_init,
-        .lane_forget = tunnelcap_i_ossl_lane_forget,
-        .lane_fini = tunnelcap_i_ossl_lane_fini,
-        .seal = tunnelcap_i_ossl_seal,
-        .unseal = tunnelcap_i_ossl_unseal,
-    };
+    static const tunnelcap_crypto provider = PROVIDER(NULL);
 
-    return &openssl;
+    return &provider;
+}
+
+const tunnelcap_crypto *tunnelcap_i_crypto_openssl_portable(void)
+{
+    static uint8_t mark;
+    static const tunnelcap_crypto provider = PROVIDER(&mark);
+
+    return &provider;
 }
 
 #endif

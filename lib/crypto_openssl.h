@@ -62,15 +62,15 @@ typedef int32_t tunnelcap_i_ossl_run(tunnelcap_i_ossl_lane *lane, tunnelcap_i_os
 
 /* Integrity of a separate algorithm: writes TUNNELCAP_I_DIGEST_MAX bytes at most. */
 typedef int32_t tunnelcap_i_ossl_mac(tunnelcap_i_ossl_lane *lane, tunnelcap_i_ossl_slot *slot,
-                                     const tunnelcap_i_ossl_key *key,
-                                     const tunnelcap_crypto_op *op, uint8_t *out);
+                                     const tunnelcap_i_ossl_key *key, const tunnelcap_crypto_op *op,
+                                     uint8_t *out);
 
 /* Directions, and indices of what differs by direction. */
 enum { TUNNELCAP_I_OPEN = 0, TUNNELCAP_I_SEAL = 1 };
 
 struct tunnelcap_i_ossl_key {
-    uint64_t generation;          /* of this process: no two keys have had the same */
-    tunnelcap_i_ossl_run *run[2]; /* the whole operation, by direction */
+    uint64_t generation;            /* of this process: no two keys have had the same */
+    tunnelcap_i_ossl_run *run[2];   /* the whole operation, by direction */
     tunnelcap_i_ossl_run *crypt[2]; /* separate integrity: the encryption in it */
     tunnelcap_i_ossl_mac *mac;      /* separate integrity, or NULL */
     EVP_CIPHER *cipher;             /* NULL: no encryption */
@@ -80,7 +80,6 @@ struct tunnelcap_i_ossl_key {
     uint8_t nonce_len; /* CCM must be told */
     uint8_t kind;      /* TUNNELCAP_I_CIPHER_ */
     uint8_t hash;      /* TUNNELCAP_I_HASH_ */
-    uint8_t encr_key_len;
     uint8_t integ_key_len;
     uint8_t encr_key[32];
     uint8_t integ_key[64];
@@ -124,8 +123,8 @@ struct tunnelcap_i_ossl_lane {
     uint32_t *buckets; /* slot number + 1, 0: empty */
     uint32_t slot_count;
     uint32_t bucket_mask;
-    uint32_t free; /* first free slot + 1 */
-    uint32_t hand; /* of the clock */
+    uint32_t free;                              /* first free slot + 1 */
+    uint32_t hand;                              /* of the clock */
     EVP_MAC_CTX *hmac[TUNNELCAP_I_HASHES];      /* NULL: not offered by libcrypto */
     EVP_CIPHER *lean[TUNNELCAP_I_LEAN_CIPHERS]; /* ciphers that passed the trial, or NULL */
     tunnelcap_i_hash_state hash;
@@ -152,8 +151,8 @@ int32_t tunnelcap_i_ossl_cipher_bind(tunnelcap_i_ossl_slot *slot, const tunnelca
                                      int direction);
 
 /* Start AES-CBC without padding and with an IV of zeros. */
-int32_t tunnelcap_i_ossl_cbc_bind(EVP_CIPHER_CTX *ctx, const EVP_CIPHER *cipher,
-                                  const uint8_t *key, int direction);
+int32_t tunnelcap_i_ossl_cbc_bind(EVP_CIPHER_CTX *ctx, const EVP_CIPHER *cipher, const uint8_t *key,
+                                  int direction);
 
 /* 1 if the short call patterns do with this cipher what the documented ones do. */
 uint32_t tunnelcap_i_ossl_lean_trial(EVP_CIPHER *cipher, uint8_t kind);

@@ -98,14 +98,14 @@ static int gcm_aim(tunnelcap_i_ossl_slot *slot, const uint8_t *nonce, int *ahead
     /* A length of -1 asks for the whole nonce instead of a fixed part. */
     OSSL_PARAM set[] = {octets(OSSL_CIPHER_PARAM_AEAD_TLS1_IV_FIXED, nonce, SIZE_MAX),
                         OSSL_PARAM_construct_end()};
-    OSSL_PARAM get[] = {octets(OSSL_CIPHER_PARAM_AEAD_TLS1_GET_IV_GEN, slot->nonce,
-                               TUNNELCAP_I_GCM_NONCE),
-                        OSSL_PARAM_construct_end()};
+    OSSL_PARAM get[] = {
+        octets(OSSL_CIPHER_PARAM_AEAD_TLS1_GET_IV_GEN, slot->nonce, TUNNELCAP_I_GCM_NONCE),
+        OSSL_PARAM_construct_end()};
     uint8_t state = slot->nonce_state;
 
     slot->nonce_state = TUNNELCAP_I_NONCE_UNKNOWN;
-    *ahead = state == TUNNELCAP_I_NONCE_LOADED &&
-             memcmp(slot->nonce, nonce, TUNNELCAP_I_GCM_NONCE) == 0;
+    *ahead =
+        state == TUNNELCAP_I_NONCE_LOADED && memcmp(slot->nonce, nonce, TUNNELCAP_I_GCM_NONCE) == 0;
     if (*ahead)
         return 1;
     *ahead = state == TUNNELCAP_I_NONCE_USED && follows(slot->nonce, nonce);
@@ -118,10 +118,10 @@ static int gcm_aim(tunnelcap_i_ossl_slot *slot, const uint8_t *nonce, int *ahead
 static int gcm_get_tag(tunnelcap_i_ossl_slot *slot, const tunnelcap_i_ossl_key *key,
                        const tunnelcap_crypto_op *op, int ahead)
 {
-    OSSL_PARAM params[] = {octets(OSSL_CIPHER_PARAM_AEAD_TAG, op->icv, key->icv_len),
-                           octets(OSSL_CIPHER_PARAM_AEAD_TLS1_GET_IV_GEN, slot->nonce,
-                                  TUNNELCAP_I_GCM_NONCE),
-                           OSSL_PARAM_construct_end()};
+    OSSL_PARAM params[] = {
+        octets(OSSL_CIPHER_PARAM_AEAD_TAG, op->icv, key->icv_len),
+        octets(OSSL_CIPHER_PARAM_AEAD_TLS1_GET_IV_GEN, slot->nonce, TUNNELCAP_I_GCM_NONCE),
+        OSSL_PARAM_construct_end()};
 
     if (!ahead) {
         memcpy(slot->nonce, op->nonce, TUNNELCAP_I_GCM_NONCE);
@@ -149,9 +149,9 @@ static int32_t gcm_seal(tunnelcap_i_ossl_lane *lane, tunnelcap_i_ossl_slot *slot
 static int32_t chacha_seal(tunnelcap_i_ossl_lane *lane, tunnelcap_i_ossl_slot *slot,
                            const tunnelcap_i_ossl_key *key, tunnelcap_crypto_op *op)
 {
-    OSSL_PARAM set[] = {octets(OSSL_CIPHER_PARAM_AEAD_TLS1_IV_FIXED, op->nonce,
-                               TUNNELCAP_I_GCM_NONCE),
-                        OSSL_PARAM_construct_end()};
+    OSSL_PARAM set[] = {
+        octets(OSSL_CIPHER_PARAM_AEAD_TLS1_IV_FIXED, op->nonce, TUNNELCAP_I_GCM_NONCE),
+        OSSL_PARAM_construct_end()};
     int ok = slot->lean ? EVP_CIPHER_CTX_set_params(slot->cipher, set)
                         : start(slot, TUNNELCAP_I_SEAL, op->nonce, NULL);
 
@@ -343,8 +343,8 @@ static int choose_cipher(EVP_CIPHER_CTX *ctx, const EVP_CIPHER *cipher, int dire
            EVP_CipherInit_ex2(ctx, cipher, NULL, NULL, direction, NULL);
 }
 
-int32_t tunnelcap_i_ossl_cbc_bind(EVP_CIPHER_CTX *ctx, const EVP_CIPHER *cipher,
-                                  const uint8_t *key, int direction)
+int32_t tunnelcap_i_ossl_cbc_bind(EVP_CIPHER_CTX *ctx, const EVP_CIPHER *cipher, const uint8_t *key,
+                                  int direction)
 {
     static const uint8_t zero_iv[TUNNELCAP_I_BLOCK];
 
@@ -359,9 +359,9 @@ int32_t tunnelcap_i_ossl_cbc_bind(EVP_CIPHER_CTX *ctx, const EVP_CIPHER *cipher,
 static int ccm_prepare(EVP_CIPHER_CTX *ctx, const tunnelcap_i_ossl_key *key)
 {
     size_t nonce_len = key->nonce_len;
-    const OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_size_t(OSSL_CIPHER_PARAM_IVLEN, &nonce_len),
-        octets(OSSL_CIPHER_PARAM_AEAD_TAG, NULL, key->icv_len), OSSL_PARAM_construct_end()};
+    const OSSL_PARAM params[] = {OSSL_PARAM_construct_size_t(OSSL_CIPHER_PARAM_IVLEN, &nonce_len),
+                                 octets(OSSL_CIPHER_PARAM_AEAD_TAG, NULL, key->icv_len),
+                                 OSSL_PARAM_construct_end()};
 
     return EVP_CIPHER_CTX_set_params(ctx, params);
 }
@@ -447,8 +447,8 @@ static int trial_packet(trial *t, uint64_t iv)
 uint32_t tunnelcap_i_ossl_lean_trial(EVP_CIPHER *cipher, uint8_t kind)
 {
     /* In sequence, with jumps either way, over a carry, and at the end of the counter. */
-    static const uint64_t ivs[] = {7, 8, 9, 10, 200, 201, 202, 3, 255, 256, 257, UINT64_MAX - 1,
-                                   UINT64_MAX, 0, 1};
+    static const uint64_t ivs[] = {
+        7, 8, 9, 10, 200, 201, 202, 3, 255, 256, 257, UINT64_MAX - 1, UINT64_MAX, 0, 1};
     trial t = {.key = {.kind = kind, .icv_len = TRIAL_ICV, .cipher = cipher}};
     int ok;
 

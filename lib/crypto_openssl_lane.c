@@ -32,10 +32,10 @@ static uint64_t slot_tag(const tunnelcap_i_ossl_key *key, int direction)
     return key->generation << 1 | (uint64_t)direction;
 }
 
-/* Tags count up, so that their low bits spread them best. */
+/* Generations count up, so their low bits spread best. */
 static uint32_t *bucket_of(const tunnelcap_i_ossl_lane *lane, uint64_t tag)
 {
-    return &lane->buckets[tag & lane->bucket_mask];
+    return &lane->buckets[(tag >> 1) & lane->bucket_mask];
 }
 
 static tunnelcap_i_ossl_slot *find_slot(const tunnelcap_i_ossl_lane *lane, uint64_t tag)
@@ -133,8 +133,8 @@ static int32_t bind_slot(tunnelcap_i_ossl_lane *lane, tunnelcap_i_ossl_slot *slo
 }
 
 /* The slot of a key, keyed if it was not there; NULL where libcrypto fails. */
-static tunnelcap_i_ossl_slot *get_slot(tunnelcap_i_ossl_lane *lane,
-                                       const tunnelcap_i_ossl_key *key, int direction)
+static tunnelcap_i_ossl_slot *get_slot(tunnelcap_i_ossl_lane *lane, const tunnelcap_i_ossl_key *key,
+                                       int direction)
 {
     uint64_t tag = slot_tag(key, direction);
     tunnelcap_i_ossl_slot *slot = find_slot(lane, tag);
@@ -333,12 +333,12 @@ int32_t tunnelcap_i_ossl_lane_init(void *self, void *mem, uint32_t max_burst, ui
     return TUNNELCAP_OK;
 }
 
+static const uint8_t zero_key[EVP_MAX_KEY_LENGTH];
+
 /* Overwrite the key in a context in place, which keeps the context's memory for the next key;
  * where libcrypto refuses the key of zeros, give that memory up, which wipes it. */
 static void wipe_context(EVP_CIPHER_CTX *ctx)
 {
-    static const uint8_t zero_key[EVP_MAX_KEY_LENGTH];
-
     if (EVP_CIPHER_CTX_get0_cipher(ctx) == NULL)
         return;
     ERR_set_mark();
@@ -360,8 +360,12 @@ void tunnelcap_i_ossl_lane_forget(void *self, void *mem, const void *key)
         wipe_context(slot->mac);
         release_slot(lane, slot);
     }
-    for (uint32_t i = 0; i < TUNNELCAP_I_HASHES; i++)
-        forget hmac
+    for (uint32_t i = 0; i < TUNNELCAP_I_HASHES; i++) {
+        if (lane->hmac[i] != NULL)
+            EVP_MAC_init(lane->hmac[i], zero_key, sizeof(zero_key), NULL);
+    }
+    tunnelcap_i_wipe(&lane->hash, sizeof(lane->hash));
+    tunnelcap_i_wipe(lane->scratch, sizeof(lane->scratch));
 }
 
 void tunnelcap_i_ossl_lane_fini(void *self, void *mem)
@@ -379,8 +383,4 @@ void tunnelcap_i_ossl_lane_fini(void *self, void *mem)
     tunnelcap_i_wipe(lane, tunnelcap_i_ossl_lane_size(self, 0, lane->slot_count));
 }
 
-const tunnelcap_crypto *tunnelcap_i_crypto_openssl_portable(void)
-{
-  ...
-}
 #endif

@@ -182,8 +182,7 @@ static uint32_t end_message(const tunnelcap_i_ossl_key *key, const tunnelcap_cry
 }
 
 static int32_t cbc_mac(tunnelcap_i_ossl_lane *lane, tunnelcap_i_ossl_slot *slot,
-                       const tunnelcap_i_ossl_key *key, const tunnelcap_crypto_op *op,
-                       uint8_t *out)
+                       const tunnelcap_i_ossl_key *key, const tunnelcap_crypto_op *op, uint8_t *out)
 {
     uint8_t *scratch = lane->scratch;
     size_t left;
@@ -302,8 +301,7 @@ int32_t tunnelcap_i_ossl_mac_bind(tunnelcap_i_ossl_slot *slot, const tunnelcap_i
     memset(slot->mac_chain, 0, sizeof(slot->mac_chain));
     if (key->mac_cipher == NULL)
         return TUNNELCAP_OK;
-    return tunnelcap_i_ossl_cbc_bind(slot->mac, key->mac_cipher, key->integ_key,
-                                     TUNNELCAP_I_SEAL);
+    return tunnelcap_i_ossl_cbc_bind(slot->mac, key->mac_cipher, key->integ_key, TUNNELCAP_I_SEAL);
 }
 
 #endif
