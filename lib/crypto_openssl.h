@@ -76,7 +76,7 @@ struct tunnelcap_i_ossl_key {
     EVP_CIPHER *cipher;             /* NULL: no encryption */
     EVP_CIPHER *mac_cipher;         /* AES-CBC for CMAC and XCBC, or NULL */
     uint8_t icv_len;
-    uint8_t block;     /* bytes that text_len must be a multiple of */
+    uint8_t block;     /* a power of 2 that text_len must be a multiple of */
     uint8_t nonce_len; /* CCM must be told */
     uint8_t kind;      /* TUNNELCAP_I_CIPHER_ */
     uint8_t hash;      /* TUNNELCAP_I_HASH_ */

@@ -32,10 +32,12 @@
 #include "secure.h"
 #include "wire.h"
 
-static OSSL_PARAM octets(const char *name, const void *bytes, size_t len)
-{
-    return OSSL_PARAM_construct_octet_string(name, (void *)(uintptr_t)bytes, len);
-}
+/* A parameter that libcrypto reads or, in spite of const here, writes. */
+#define OCTETS(name, bytes, len) OSSL_PARAM_octet_string(name, (void *)(uintptr_t)(bytes), len)
+
+/* EVP_EncryptUpdate() or EVP_DecryptUpdate(): EVP_CipherUpdate() would be one more call. */
+typedef int update_call(EVP_CIPHER_CTX *ctx, unsigned char *out, int *outl, const unsigned char *in,
+                        int inl);
 
 static int start(const tunnelcap_i_ossl_slot *slot, int direction, const uint8_t *nonce,
                  const OSSL_PARAM *params)
@@ -45,42 +47,48 @@ static int start(const tunnelcap_i_ossl_slot *slot, int direction, const uint8_t
 
 /* ---- combined algorithms ---- */
 
-static size_t aad_len(const tunnelcap_crypto_op *op)
+static int aad_len(const tunnelcap_crypto_op *op)
 {
     return op->flags & TUNNELCAP_OP_ESN ? 12 : 8;
 }
 
 /* What is authenticated, and what is encrypted. GMAC only authenticates: the IV, which is the
  * last of the head, and the text as well (RFC 4543 3.3). */
-static int update(const tunnelcap_i_ossl_slot *slot, const tunnelcap_i_ossl_key *key,
-                  const tunnelcap_crypto_op *op)
+static inline int take(const tunnelcap_i_ossl_slot *slot, const tunnelcap_i_ossl_key *key,
+                       const tunnelcap_crypto_op *op, update_call *update)
 {
     enum { GMAC_IV = 8 };
     int n;
 
-    if (!EVP_CipherUpdate(slot->cipher, NULL, &n, op->aad, (int)aad_len(op)))
+    if (!update(slot->cipher, NULL, &n, op->aad, aad_len(op)))
         return 0;
     if (key->kind == TUNNELCAP_I_CIPHER_GMAC)
-        return EVP_CipherUpdate(slot->cipher, NULL, &n, op->text - GMAC_IV,
-                                (int)op->text_len + GMAC_IV);
-    return EVP_CipherUpdate(slot->cipher, op->text, &n, op->text, (int)op->text_len);
+        return update(slot->cipher, NULL, &n, op->text - GMAC_IV, (int)op->text_len + GMAC_IV);
+    return update(slot->cipher, op->text, &n, op->text, (int)op->text_len);
 }
 
-static int finish(const tunnelcap_i_ossl_slot *slot)
+static int seal_text(const tunnelcap_i_ossl_slot *slot, const tunnelcap_i_ossl_key *key,
+                     const tunnelcap_crypto_op *op)
 {
     uint8_t nothing[TUNNELCAP_I_BLOCK];
     int n;
 
-    return EVP_CipherFinal_ex(slot->cipher, nothing, &n);
+    return take(slot, key, op, EVP_EncryptUpdate) && EVP_EncryptFinal_ex(slot->cipher, nothing, &n);
 }
 
 static int get_tag(const tunnelcap_i_ossl_slot *slot, const tunnelcap_i_ossl_key *key,
                    const tunnelcap_crypto_op *op)
 {
-    OSSL_PARAM params[] = {octets(OSSL_CIPHER_PARAM_AEAD_TAG, op->icv, key->icv_len),
-                           OSSL_PARAM_construct_end()};
+    OSSL_PARAM params[] = {OCTETS(OSSL_CIPHER_PARAM_AEAD_TAG, op->icv, key->icv_len),
+                           OSSL_PARAM_END};
 
     return EVP_CIPHER_CTX_get_params(slot->cipher, params);
+}
+
+static uint32_t same_nonce(const uint8_t *a, const uint8_t *b)
+{
+    return ((tunnelcap_i_word64(a) ^ tunnelcap_i_word64(b)) |
+            (tunnelcap_i_word32(a + 8) ^ tunnelcap_i_word32(b + 8))) == 0;
 }
 
 /* Whether `nonce` is the one that libcrypto's counter gives after `last`. */
@@ -93,56 +101,53 @@ static uint32_t follows(const uint8_t *last, const uint8_t *nonce)
 /* Bring the nonce into a sealing context. *ahead tells whether the counter stands behind it, so
  * that the next one can be loaded along with the tag. Counting starts with the second packet in
  * sequence: where nonces jump, as with one counter for many SAs, setting each is cheaper. */
-static int gcm_aim(tunnelcap_i_ossl_slot *slot, const uint8_t *nonce, int *ahead)
+static int gcm_aim(tunnelcap_i_ossl_slot *slot, const uint8_t *nonce, uint32_t *ahead)
 {
     /* A length of -1 asks for the whole nonce instead of a fixed part. */
-    OSSL_PARAM set[] = {octets(OSSL_CIPHER_PARAM_AEAD_TLS1_IV_FIXED, nonce, SIZE_MAX),
-                        OSSL_PARAM_construct_end()};
+    OSSL_PARAM set[] = {OCTETS(OSSL_CIPHER_PARAM_AEAD_TLS1_IV_FIXED, nonce, SIZE_MAX),
+                        OSSL_PARAM_END};
     OSSL_PARAM get[] = {
-        octets(OSSL_CIPHER_PARAM_AEAD_TLS1_GET_IV_GEN, slot->nonce, TUNNELCAP_I_GCM_NONCE),
-        OSSL_PARAM_construct_end()};
-    uint8_t state = slot->nonce_state;
+        OCTETS(OSSL_CIPHER_PARAM_AEAD_TLS1_GET_IV_GEN, slot->nonce, TUNNELCAP_I_GCM_NONCE),
+        OSSL_PARAM_END};
 
-    slot->nonce_state = TUNNELCAP_I_NONCE_UNKNOWN;
-    *ahead =
-        state == TUNNELCAP_I_NONCE_LOADED && memcmp(slot->nonce, nonce, TUNNELCAP_I_GCM_NONCE) == 0;
-    if (*ahead)
-        return 1;
-    *ahead = state == TUNNELCAP_I_NONCE_USED && follows(slot->nonce, nonce);
+    *ahead = slot->nonce_state == TUNNELCAP_I_NONCE_USED && follows(slot->nonce, nonce);
     if (!EVP_CIPHER_CTX_set_params(slot->cipher, set))
         return 0;
-    return !*ahead || (EVP_CIPHER_CTX_get_params(slot->cipher, get) &&
-                       memcmp(slot->nonce, nonce, TUNNELCAP_I_GCM_NONCE) == 0);
+    return !*ahead ||
+           (EVP_CIPHER_CTX_get_params(slot->cipher, get) && same_nonce(slot->nonce, nonce));
 }
 
 static int gcm_get_tag(tunnelcap_i_ossl_slot *slot, const tunnelcap_i_ossl_key *key,
-                       const tunnelcap_crypto_op *op, int ahead)
+                       const tunnelcap_crypto_op *op, uint32_t ahead)
 {
     OSSL_PARAM params[] = {
-        octets(OSSL_CIPHER_PARAM_AEAD_TAG, op->icv, key->icv_len),
-        octets(OSSL_CIPHER_PARAM_AEAD_TLS1_GET_IV_GEN, slot->nonce, TUNNELCAP_I_GCM_NONCE),
-        OSSL_PARAM_construct_end()};
+        OCTETS(OSSL_CIPHER_PARAM_AEAD_TAG, op->icv, key->icv_len),
+        OCTETS(OSSL_CIPHER_PARAM_AEAD_TLS1_GET_IV_GEN, slot->nonce, TUNNELCAP_I_GCM_NONCE),
+        OSSL_PARAM_END};
 
-    if (!ahead) {
-        memcpy(slot->nonce, op->nonce, TUNNELCAP_I_GCM_NONCE);
-        slot->nonce_state = TUNNELCAP_I_NONCE_USED;
-        return get_tag(slot, key, op);
+    if (ahead) {
+        slot->nonce_state = TUNNELCAP_I_NONCE_LOADED;
+        return EVP_CIPHER_CTX_get_params(slot->cipher, params);
     }
-    if (!EVP_CIPHER_CTX_get_params(slot->cipher, params))
-        return 0;
-    slot->nonce_state = TUNNELCAP_I_NONCE_LOADED;
-    return 1;
+    memcpy(slot->nonce, op->nonce, TUNNELCAP_I_GCM_NONCE);
+    slot->nonce_state = TUNNELCAP_I_NONCE_USED;
+    return get_tag(slot, key, op);
 }
 
 static int32_t gcm_seal(tunnelcap_i_ossl_lane *lane, tunnelcap_i_ossl_slot *slot,
                         const tunnelcap_i_ossl_key *key, tunnelcap_crypto_op *op)
 {
-    int ahead = 0;
-    int ok = slot->lean ? gcm_aim(slot, op->nonce, &ahead)
-                        : start(slot, TUNNELCAP_I_SEAL, op->nonce, NULL);
+    uint32_t ahead =
+        slot->nonce_state == TUNNELCAP_I_NONCE_LOADED && same_nonce(slot->nonce, op->nonce);
+    int ok = 1;
 
     (void)lane;
-    ok = ok && update(slot, key, op) && finish(slot) && gcm_get_tag(slot, key, op, ahead);
+    if (!slot->lean)
+        ok = start(slot, TUNNELCAP_I_SEAL, op->nonce, NULL);
+    else if (!ahead)
+        ok = gcm_aim(slot, op->nonce, &ahead);
+    slot->nonce_state = TUNNELCAP_I_NONCE_UNKNOWN;
+    ok = ok && seal_text(slot, key, op) && gcm_get_tag(slot, key, op, ahead);
     return ok ? TUNNELCAP_OK : TUNNELCAP_E_CRYPTO;
 }
 
@@ -150,13 +155,13 @@ static int32_t chacha_seal(tunnelcap_i_ossl_lane *lane, tunnelcap_i_ossl_slot *s
                            const tunnelcap_i_ossl_key *key, tunnelcap_crypto_op *op)
 {
     OSSL_PARAM set[] = {
-        octets(OSSL_CIPHER_PARAM_AEAD_TLS1_IV_FIXED, op->nonce, TUNNELCAP_I_GCM_NONCE),
-        OSSL_PARAM_construct_end()};
+        OCTETS(OSSL_CIPHER_PARAM_AEAD_TLS1_IV_FIXED, op->nonce, TUNNELCAP_I_GCM_NONCE),
+        OSSL_PARAM_END};
     int ok = slot->lean ? EVP_CIPHER_CTX_set_params(slot->cipher, set)
                         : start(slot, TUNNELCAP_I_SEAL, op->nonce, NULL);
 
     (void)lane;
-    ok = ok && update(slot, key, op) && finish(slot) && get_tag(slot, key, op);
+    ok = ok && seal_text(slot, key, op) && get_tag(slot, key, op);
     return ok ? TUNNELCAP_OK : TUNNELCAP_E_CRYPTO;
 }
 
@@ -164,24 +169,24 @@ static int32_t chacha_seal(tunnelcap_i_ossl_lane *lane, tunnelcap_i_ossl_slot *s
 static int32_t aead_open(tunnelcap_i_ossl_lane *lane, tunnelcap_i_ossl_slot *slot,
                          const tunnelcap_i_ossl_key *key, tunnelcap_crypto_op *op)
 {
-    OSSL_PARAM params[] = {octets(OSSL_CIPHER_PARAM_AEAD_TAG, op->icv, key->icv_len),
-                           octets(key->kind == TUNNELCAP_I_CIPHER_CHACHA
-                                      ? OSSL_CIPHER_PARAM_AEAD_TLS1_IV_FIXED
-                                      : OSSL_CIPHER_PARAM_AEAD_TLS1_SET_IV_INV,
-                                  op->nonce, TUNNELCAP_I_GCM_NONCE),
-                           OSSL_PARAM_construct_end()};
-    int ok;
+    const char *nonce_name = key->kind == TUNNELCAP_I_CIPHER_CHACHA
+                                 ? OSSL_CIPHER_PARAM_AEAD_TLS1_IV_FIXED
+                                 : OSSL_CIPHER_PARAM_AEAD_TLS1_SET_IV_INV;
+    OSSL_PARAM params[] = {OCTETS(OSSL_CIPHER_PARAM_AEAD_TAG, op->icv, key->icv_len),
+                           OCTETS(nonce_name, op->nonce, TUNNELCAP_I_GCM_NONCE), OSSL_PARAM_END};
+    uint8_t nothing[TUNNELCAP_I_BLOCK];
+    int ok, n;
 
     (void)lane;
     if (slot->lean) {
         ok = EVP_CIPHER_CTX_set_params(slot->cipher, params);
     } else {
-        params[1] = OSSL_PARAM_construct_end();
+        params[1].key = NULL;
         ok = start(slot, TUNNELCAP_I_OPEN, op->nonce, params);
     }
-    if (!ok || !update(slot, key, op))
+    if (!ok || !take(slot, key, op, EVP_DecryptUpdate))
         return TUNNELCAP_E_CRYPTO;
-    return finish(slot) ? TUNNELCAP_OK : TUNNELCAP_E_AUTH;
+    return EVP_DecryptFinal_ex(slot->cipher, nothing, &n) ? TUNNELCAP_OK : TUNNELCAP_E_AUTH;
 }
 
 /* CCM wants to know the length first, and is final with its only update. */
@@ -190,7 +195,7 @@ static int ccm_lengths(const tunnelcap_i_ossl_slot *slot, const tunnelcap_crypto
     int n;
 
     return EVP_CipherUpdate(slot->cipher, NULL, &n, NULL, (int)op->text_len) &&
-           EVP_CipherUpdate(slot->cipher, NULL, &n, op->aad, (int)aad_len(op));
+           EVP_CipherUpdate(slot->cipher, NULL, &n, op->aad, aad_len(op));
 }
 
 static int ccm_text(const tunnelcap_i_ossl_slot *slot, const tunnelcap_crypto_op *op)
@@ -213,8 +218,8 @@ static int32_t ccm_seal(tunnelcap_i_ossl_lane *lane, tunnelcap_i_ossl_slot *slot
 static int32_t ccm_open(tunnelcap_i_ossl_lane *lane, tunnelcap_i_ossl_slot *slot,
                         const tunnelcap_i_ossl_key *key, tunnelcap_crypto_op *op)
 {
-    const OSSL_PARAM params[] = {octets(OSSL_CIPHER_PARAM_AEAD_TAG, op->icv, key->icv_len),
-                                 OSSL_PARAM_construct_end()};
+    const OSSL_PARAM params[] = {OCTETS(OSSL_CIPHER_PARAM_AEAD_TAG, op->icv, key->icv_len),
+                                 OSSL_PARAM_END};
 
     (void)lane;
     if (!start(slot, TUNNELCAP_I_OPEN, op->nonce, params) || !ccm_lengths(slot, op))
@@ -360,8 +365,8 @@ static int ccm_prepare(EVP_CIPHER_CTX *ctx, const tunnelcap_i_ossl_key *key)
 {
     size_t nonce_len = key->nonce_len;
     const OSSL_PARAM params[] = {OSSL_PARAM_construct_size_t(OSSL_CIPHER_PARAM_IVLEN, &nonce_len),
-                                 octets(OSSL_CIPHER_PARAM_AEAD_TAG, NULL, key->icv_len),
-                                 OSSL_PARAM_construct_end()};
+                                 OCTETS(OSSL_CIPHER_PARAM_AEAD_TAG, NULL, key->icv_len),
+                                 OSSL_PARAM_END};
 
     return EVP_CIPHER_CTX_set_params(ctx, params);
 }
@@ -371,8 +376,7 @@ int32_t tunnelcap_i_ossl_cipher_bind(tunnelcap_i_ossl_slot *slot, const tunnelca
 {
     static const uint8_t any_nonce[TUNNELCAP_I_GCM_NONCE];
     const OSSL_PARAM counting[] = {
-        octets(OSSL_CIPHER_PARAM_AEAD_TLS1_IV_FIXED, any_nonce, SIZE_MAX),
-        OSSL_PARAM_construct_end()};
+        OCTETS(OSSL_CIPHER_PARAM_AEAD_TLS1_IV_FIXED, any_nonce, SIZE_MAX), OSSL_PARAM_END};
     uint32_t gcm = key->kind == TUNNELCAP_I_CIPHER_GCM || key->kind == TUNNELCAP_I_CIPHER_GMAC;
 
     slot->nonce_state = TUNNELCAP_I_NONCE_UNKNOWN;

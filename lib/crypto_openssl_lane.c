@@ -165,7 +165,7 @@ static int32_t run_one(tunnelcap_i_ossl_lane *lane, tunnelcap_crypto_op *op, int
     int32_t status;
 
     /* libcrypto would keep a part of a block for later, where it is lost. */
-    if (op->text_len % key->block != 0 || op->text_len > INT_MAX / 2)
+    if ((op->text_len & (key->block - 1u)) != 0 || op->text_len > INT_MAX / 2)
         return TUNNELCAP_E_CRYPTO;
     slot = get_slot(lane, key, direction);
     if (slot == NULL)
