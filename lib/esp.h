@@ -75,6 +75,10 @@ static inline uint32_t tunnelcap_i_esp_text_len(const tunnelcap_esp *esp, uint32
     return (payload + TUNNELCAP_I_ESP_TRAILER + align - 1) / align * align;
 }
 
+/* What a UDP datagram on an ESP port holds (RFC 3948 2): TUNNELCAP_OK for ESP, else
+ * TUNNELCAP_E_NAT_KEEPALIVE or TUNNELCAP_E_IKE. */
+int32_t tunnelcap_i_esp_sort_udp(const uint8_t *p, const tunnelcap_i_opened *o);
+
 /* Find where ESP goes into an IP packet in transport mode, and which byte names what follows. */
 int32_t tunnelcap_i_esp_transport_at(const uint8_t *p, const tunnelcap_i_ip *ip, uint32_t *at,
                                      uint32_t *next_at);

@@ -9,8 +9,7 @@
  * Until the ICV is right nothing has moved but the bytes that were decrypted in place; where a
  * packet is refused after that, they are wiped. */
 
-/* What a UDP datagram on an ESP port holds (RFC 3948 2). */
-static int32_t sort_udp(const uint8_t *p, const tunnelcap_i_opened *o)
+int32_t tunnelcap_i_esp_sort_udp(const uint8_t *p, const tunnelcap_i_opened *o)
 {
     uint32_t left = o->end - o->pos;
 
@@ -50,7 +49,7 @@ static int32_t open_esp(const tunnelcap_esp *esp, const uint8_t *p, uint32_t len
     status = tunnelcap_i_open_udp(p, o, 1, verify); /* RFC 3948 2.1: zero is usual */
     if (status == TUNNELCAP_OK && o->dst_port != esp->udp_dst_port)
         return TUNNELCAP_E_NO_TUNNEL;
-    return status == TUNNELCAP_OK ? sort_udp(p, o) : status;
+    return status == TUNNELCAP_OK ? tunnelcap_i_esp_sort_udp(p, o) : status;
 }
 
 /* Describe the provider's work on the ESP packet at `header`. */
@@ -208,9 +207,7 @@ static uint32_t find_next_at(const uint8_t *p, uint32_t header)
     if (p[0] >> 4 == 4)
         return 9;
     while (at < header) {
-        size = p[next] == TUNNELCAP_I_PROTO_FRAGMENT ? 8
-               : p[next] == TUNNELCAP_I_PROTO_AH     ? ((uint32_t)p[at + 1] + 2) * 4
-                                                     : ((uint32_t)p[at + 1] + 1) * 8;
+        size = p[next] == TUNNELCAP_I_PROTO_FRAGMENT ? 8 : ((uint32_t)p[at + 1] + 1) * 8;
         next = at;
         at += size;
     }

@@ -15,11 +15,13 @@
 #include <tunnelcap/table.h>
 
 #include "atomic.h"
+#include "esp.h"
 #include "gre.h"
 #include "ipip.h"
 #include "mss.h"
 
-/* How outer packets find a tunnel. Compared and hashed as bytes: no padding, unused parts zero. */
+/* How outer packets find a GRE or IP-in-IP tunnel; ESP tunnels are found by their SAs and have
+ * their id here instead. Compared and hashed as bytes: no padding, unused parts zero. */
 typedef struct tunnelcap_i_key {
     uint8_t addr[32]; /* remote, local */
     uint32_t outer_vrf;
@@ -44,6 +46,7 @@ typedef struct tunnelcap_i_tunnel {
     union {
         tunnelcap_gre gre;
         tunnelcap_ipip ipip;
+        tunnelcap_esp *esp; /* outbound SA, or NULL */
     } as;
 } tunnelcap_i_tunnel;
 
@@ -61,6 +64,13 @@ typedef struct tunnelcap_i_route {
     uint8_t family; /* 0: this entry is free */
 } tunnelcap_i_route;
 
+/* An inbound SA; esp is NULL where the entry is free. */
+typedef struct tunnelcap_i_sa {
+    tunnelcap_esp *esp;
+    uint32_t outer_vrf;
+    uint32_t place;
+} tunnelcap_i_sa;
+
 enum { TUNNELCAP_I_LENGTHS = 129 };
 
 /* Numbers of a view; its arrays follow in memory (see tunnelcap_i_view). Entries of the hashes
@@ -68,6 +78,8 @@ enum { TUNNELCAP_I_LENGTHS = 129 };
 typedef struct tunnelcap_i_view_head {
     uint32_t tunnel_count;
     uint32_t route_count;
+    uint32_t sa_count;
+    uint32_t sa_hint;                         /* no entry of `sas` before this one is free */
     uint32_t free_hint;                       /* no entry of `routes` before this one is free */
     uint32_t lengths[2][TUNNELCAP_I_LENGTHS]; /* routes by family and prefix length */
 } tunnelcap_i_view_head;
@@ -79,10 +91,20 @@ typedef struct tunnelcap_i_view {
     uint32_t *by_id;     /* hash: places */
     uint32_t *by_prefix; /* hash: first route of each prefix */
     tunnelcap_i_route *routes;
+    uint32_t *by_spi; /* hash: entries of sas */
+    tunnelcap_i_sa *sas;
 } tunnelcap_i_view;
 
-/* Reasons of both classes that the data path gives, and E_INVALID. */
-enum { TUNNELCAP_I_REASONS_DROP = 31, TUNNELCAP_I_REASONS_ROOM = 7, TUNNELCAP_I_REASONS = 39 };
+/* The statuses that the data path drops packets with: three classes, and two single ones. */
+enum {
+    TUNNELCAP_I_REASONS_DROP = 31,
+    TUNNELCAP_I_REASONS_ROOM = 7,
+    TUNNELCAP_I_REASONS_REKEY = 7,
+    TUNNELCAP_I_REASON_CRYPTO =
+        TUNNELCAP_I_REASONS_DROP + TUNNELCAP_I_REASONS_ROOM + TUNNELCAP_I_REASONS_REKEY,
+    TUNNELCAP_I_REASON_INVALID,
+    TUNNELCAP_I_REASONS
+};
 
 typedef struct tunnelcap_i_counters {
     tunnelcap_i_atomic64 packets, inner_bytes, outer_bytes, replied, refused, clamped;
@@ -95,6 +117,9 @@ typedef struct tunnelcap_i_seat {
     tunnelcap_lane *lane;
     uint8_t pad[48];
 } tunnelcap_i_seat;
+
+/* Who uses a place or a slot: the current view, or only the one under change. */
+enum { TUNNELCAP_I_USED_OLD = 1, TUNNELCAP_I_USED_NEW = 2 };
 
 struct tunnelcap_table {
     tunnelcap_i_owner owner;
@@ -109,6 +134,8 @@ struct tunnelcap_table {
     uint32_t places;      /* 2 * tunnels; place `places` counts packets without a tunnel */
     uint32_t tunnel_mask; /* of by_key and by_id */
     uint32_t route_mask;  /* of by_prefix */
+    uint32_t sas;         /* capacity */
+    uint32_t sa_mask;     /* of by_spi */
     uint32_t place_hint;  /* writer: no place before this one is free */
     uint32_t slot_hint;   /* writer: no slot before this one is free */
     size_t view_size;
@@ -116,7 +143,7 @@ struct tunnelcap_table {
     tunnelcap_i_seat *seats;
     tunnelcap_i_tunnel *slots;
     tunnelcap_i_gre_state *gre_states; /* by place */
-    uint8_t *place_used;               /* writer: by place, 1 old, 2 made in this change */
+    uint8_t *place_used;               /* writer: by place, TUNNELCAP_I_USED_ or 0 */
     uint8_t *slot_used;                /* writer: by slot, the same */
     tunnelcap_i_counters *counters;    /* by lane, place and direction */
 };
@@ -128,13 +155,16 @@ static inline uint32_t tunnelcap_i_reason_index(int32_t status)
         return (uint32_t)(-101 - status);
     if (status > -300)
         return TUNNELCAP_I_REASONS_DROP + (uint32_t)(-201 - status);
-    return TUNNELCAP_I_REASONS - 1;
+    if (status > -400)
+        return TUNNELCAP_I_REASONS_DROP + TUNNELCAP_I_REASONS_ROOM + (uint32_t)(-301 - status);
+    return status == TUNNELCAP_E_CRYPTO ? TUNNELCAP_I_REASON_CRYPTO : TUNNELCAP_I_REASON_INVALID;
 }
 
 /* 1 for the statuses that the data path drops a packet with. */
 static inline uint32_t tunnelcap_i_is_reason(int32_t status)
 {
-    return (status < -100 && status > -300) || status == TUNNELCAP_E_INVALID;
+    return (status < -100 && status > -400) || status == TUNNELCAP_E_INVALID ||
+           status == TUNNELCAP_E_CRYPTO;
 }
 
 static inline tunnelcap_i_counters *tunnelcap_i_counters_at(const tunnelcap_table *table,
@@ -155,9 +185,14 @@ tunnelcap_i_tunnel_in(const tunnelcap_table *table, const tunnelcap_i_view *view
     return &table->slots[view->slot_of[place] - 1];
 }
 
+/* NULL for an ESP tunnel without outbound SA. */
 static inline const tunnelcap_i_outer *tunnelcap_i_tunnel_outer(const tunnelcap_i_tunnel *tunnel)
 {
-    return tunnel->key.kind == TUNNELCAP_KIND_GRE ? &tunnel->as.gre.outer : &tunnel->as.ipip.outer;
+    if (tunnel->key.kind == TUNNELCAP_KIND_GRE)
+        return &tunnel->as.gre.outer;
+    if (tunnel->key.kind == TUNNELCAP_KIND_IPIP)
+        return &tunnel->as.ipip.outer;
+    return tunnel->as.esp == NULL ? NULL : &tunnel->as.esp->outer;
 }
 
 static inline uint32_t tunnelcap_i_key_hash(const tunnelcap_table *table,
@@ -215,6 +250,14 @@ uint32_t tunnelcap_i_find_prefix(const tunnelcap_table *table, const tunnelcap_i
 /* The same for the longest prefix that holds an address. */
 uint32_t tunnelcap_i_find_route(const tunnelcap_table *table, const tunnelcap_i_view *view,
                                 uint32_t vrf, uint32_t family, const uint8_t *addr);
+
+/* Find an inbound SA of a view by what an outer packet says; NULL if there is none. */
+const tunnelcap_i_sa *tunnelcap_i_find_sa(const tunnelcap_table *table,
+                                          const tunnelcap_i_view *view, uint32_t outer_vrf,
+                                          uint32_t spi, uint32_t family, const uint8_t *dst);
+
+/* Remove all inbound SAs of a place from the view under change. */
+void tunnelcap_i_sas_drop(tunnelcap_table *table, const tunnelcap_i_view *view, uint32_t place);
 
 /* Remove all routes to a place from the view under change. */
 void tunnelcap_i_routes_drop(tunnelcap_table *table, const tunnelcap_i_view *view, uint32_t place);

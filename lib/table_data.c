@@ -6,9 +6,15 @@
  * (its seat's `seen`), then takes the current view. The writer publishes a view before its
  * generation, so what a seat announces is never newer than what its lane uses. */
 
+/* What is counted of a packet beside its result. */
+typedef struct burst_tally {
+    uint32_t place;
+    uint32_t before; /* bytes without (encapsulation) or with (decapsulation) outer headers */
+} burst_tally;
+
 typedef int32_t carry_one(const tunnelcap_table *table, const tunnelcap_i_view *view,
                           tunnelcap_lane *lane, tunnelcap_pkt *pkt, const tunnelcap_meta *meta,
-                          tunnelcap_result *result, uint32_t *place);
+                          tunnelcap_result *result, burst_tally *tally);
 
 static void count_add(tunnelcap_i_atomic64 *counter, uint64_t n)
 {
@@ -25,13 +31,14 @@ static uint32_t stripped_len(const tunnelcap_meta *meta)
            (meta->at == TUNNELCAP_AT_UDP_PAYLOAD ? TUNNELCAP_I_UDP_HEADER : 0u);
 }
 
-/* Count a packet that began at offset `before`. Padding behind it counts nowhere; headers that a
- * socket has taken off count as part of the outer packet. */
-static void count_result(const tunnelcap_table *table, const tunnelcap_lane *lane, uint32_t place,
-                         uint32_t direction, const tunnelcap_result *result, uint32_t before,
-                         const tunnelcap_pkt *pkt, const tunnelcap_meta *meta)
+/* Count a packet. Padding behind it counts nowhere; headers that a socket has taken off count as
+ * part of the outer packet. */
+static void count_result(const tunnelcap_table *table, const tunnelcap_lane *lane,
+                         uint32_t direction, const tunnelcap_result *result,
+                         const burst_tally *tally, const tunnelcap_pkt *pkt,
+                         const tunnelcap_meta *meta)
 {
-    tunnelcap_i_counters *c = tunnelcap_i_counters_at(table, lane->slot, place, direction);
+    tunnelcap_i_counters *c = tunnelcap_i_counters_at(table, lane->slot, tally->place, direction);
 
     switch (result->action) {
     case TUNNELCAP_DO_DROP:
@@ -46,11 +53,11 @@ static void count_result(const tunnelcap_table *table, const tunnelcap_lane *lan
     }
     count_add(&c->packets, 1);
     if (direction == TUNNELCAP_ENCAP) {
-        count_add(&c->inner_bytes, pkt->len - (before - pkt->off));
+        count_add(&c->inner_bytes, tally->before);
         count_add(&c->outer_bytes, pkt->len);
     } else {
         count_add(&c->inner_bytes, pkt->len);
-        count_add(&c->outer_bytes, pkt->len + (pkt->off - before) + stripped_len(meta));
+        count_add(&c->outer_bytes, tally->before + stripped_len(meta));
     }
     if (result->flags & TUNNELCAP_RESULT_CLAMPED)
         count_add(&c->clamped, 1);
@@ -101,6 +108,8 @@ static int32_t check_fit(const tunnelcap_i_tunnel *tunnel, const tunnelcap_pkt *
     uint32_t others = is_ipv4 ? TUNNELCAP_IPIP_ONLY_IPV6 : TUNNELCAP_IPIP_ONLY_IPV4;
     int32_t status = meta == NULL ? TUNNELCAP_OK : tunnelcap_i_meta_check(meta, ip->total);
 
+    if (tunnel->key.kind == TUNNELCAP_KIND_ESP && tunnel->as.esp == NULL)
+        return TUNNELCAP_E_NEED_SA;
     if (tunnel->key.kind == TUNNELCAP_KIND_IPIP && (tunnel->as.ipip.flags & others))
         return TUNNELCAP_E_PROTOCOL;
     if (tunnel->key.kind == TUNNELCAP_KIND_GRE && tunnel->as.gre.protocol != 0 &&
@@ -117,9 +126,31 @@ static int32_t check_fit(const tunnelcap_i_tunnel *tunnel, const tunnelcap_pkt *
     return status;
 }
 
+/* Wrap an inner packet by its tunnel's kind. */
+static int32_t wrap(tunnelcap_i_tunnel *tunnel, tunnelcap_lane *lane, tunnelcap_pkt *pkt,
+                    const tunnelcap_meta *meta)
+{
+    switch (tunnel->key.kind) {
+    case TUNNELCAP_KIND_GRE:
+        return tunnelcap_i_gre_encap(&tunnel->as.gre, lane, pkt, meta);
+    case TUNNELCAP_KIND_IPIP:
+        return tunnelcap_i_ipip_encap(&tunnel->as.ipip, lane, pkt, meta);
+    default:
+        tunnelcap_esp_encap(tunnel->as.esp, lane, pkt, meta, 0, 1);
+        return pkt->status;
+    }
+}
+
+static uint32_t in_udp(const tunnelcap_i_tunnel *tunnel)
+{
+    if (tunnel->key.kind == TUNNELCAP_KIND_ESP)
+        return tunnel->as.esp->udp_len != 0;
+    return tunnel->key.udp_port != 0;
+}
+
 static int32_t encap_one(const tunnelcap_table *table, const tunnelcap_i_view *view,
                          tunnelcap_lane *lane, tunnelcap_pkt *pkt, const tunnelcap_meta *meta,
-                         tunnelcap_result *result, uint32_t *place)
+                         tunnelcap_result *result, burst_tally *tally)
 {
     const uint8_t *p = pkt->buf + pkt->off;
     tunnelcap_i_tunnel *tunnel;
@@ -135,8 +166,9 @@ static int32_t encap_one(const tunnelcap_table *table, const tunnelcap_i_view *v
                                    ip.src + ip.addr_len);
     if (first == 0)
         return TUNNELCAP_E_NO_ROUTE;
-    *place = choose_route(table, view, first, p, pkt->len, &ip)->place;
-    tunnel = tunnelcap_i_tunnel_in(table, view, *place);
+    tally->place = choose_route(table, view, first, p, pkt->len, &ip)->place;
+    tally->before = ip.total;
+    tunnel = tunnelcap_i_tunnel_in(table, view, tally->place);
     result->tunnel = tunnel->id;
     result->vrf = tunnel->key.outer_vrf;
     status = check_fit(tunnel, pkt, meta, &ip, result);
@@ -145,61 +177,103 @@ static int32_t encap_one(const tunnelcap_table *table, const tunnelcap_i_view *v
 
     if (tunnel->flags & TUNNELCAP_TUNNEL_CLAMP_ENCAP)
         clamp(tunnel, pkt, meta, result);
-    status = tunnel->key.kind == TUNNELCAP_KIND_GRE
-                 ? tunnelcap_i_gre_encap(&tunnel->as.gre, lane, pkt, meta)
-                 : tunnelcap_i_ipip_encap(&tunnel->as.ipip, lane, pkt, meta);
-    if (status != TUNNELCAP_OK)
+    status = wrap(tunnel, lane, pkt, meta);
+    if (status < TUNNELCAP_OK)
         return status;
+    if (status == TUNNELCAP_REKEY_SOON)
+        result->flags |= TUNNELCAP_RESULT_REKEY;
     result->action = TUNNELCAP_DO_SEND;
     result->l3_len = tunnelcap_i_tunnel_outer(tunnel)->ip_len;
-    result->l4_len = tunnel->key.udp_port != 0 ? TUNNELCAP_I_UDP_HEADER : 0;
+    result->l4_len = in_udp(tunnel) ? TUNNELCAP_I_UDP_HEADER : 0;
     return TUNNELCAP_OK;
 }
 
-/* What an outer packet says of its tunnel. Where the GRE header itself is bad, it is looked for
- * without key, and the tunnel that is found says what is wrong. *stranger is the status if none is
- * found: any UDP but a tunnel's is none of ours, whatever it holds. */
-static int32_t read_key(const tunnelcap_pkt *pkt, const tunnelcap_meta *meta, tunnelcap_i_key *key,
-                        int32_t *stranger)
+/* What an outer packet says of its tunnel. */
+typedef struct outer_facts {
+    tunnelcap_i_opened o;
+    tunnelcap_i_key key; /* of a GRE or IP-in-IP tunnel */
+    int32_t stranger;    /* the status if there is no such tunnel */
+    uint32_t has_spi;    /* 1: may be ESP */
+    uint32_t spi;
+} outer_facts;
+
+/* Read the SPI of what may be ESP. */
+static void read_spi(const uint8_t *p, outer_facts *f)
+{
+    f->has_spi = f->o.end - f->o.pos >= TUNNELCAP_I_ESP_HEADER;
+    f->spi = f->has_spi ? tunnelcap_i_load32(p + f->o.pos) : 0;
+}
+
+/* Read the GRE key. Where the GRE header itself is bad, the tunnel is looked for without key, and
+ * the one that is found says what is wrong. */
+static void read_gre(const uint8_t *p, outer_facts *f)
+{
+    tunnelcap_i_gre_header g;
+    int32_t status = tunnelcap_i_gre_read(p + f->o.pos, f->o.end - f->o.pos, &g);
+
+    f->key.kind = TUNNELCAP_KIND_GRE;
+    if (status == TUNNELCAP_OK) {
+        f->key.keyed = (g.flags & TUNNELCAP_I_GRE_K) != 0;
+        f->key.key = g.key;
+    } else if (f->o.protocol == TUNNELCAP_I_PROTO_GRE) {
+        f->stranger = status;
+    }
+}
+
+/* What the header behind the outer IP header says. UDP may hold GRE or ESP: only the tunnels that
+ * are there tell. */
+static int32_t read_tunnel_header(const uint8_t *p, outer_facts *f)
+{
+    int32_t status;
+
+    switch (f->o.protocol) {
+    case TUNNELCAP_I_PROTO_IPV4:
+    case TUNNELCAP_I_PROTO_IPV6:
+        f->key.kind = TUNNELCAP_KIND_IPIP;
+        return TUNNELCAP_OK;
+    case TUNNELCAP_I_PROTO_GRE:
+        read_gre(p, f);
+        return TUNNELCAP_OK;
+    case TUNNELCAP_I_PROTO_ESP:
+        read_spi(p, f);
+        f->stranger = f->has_spi ? TUNNELCAP_E_NEED_SA : TUNNELCAP_E_TRUNCATED;
+        return TUNNELCAP_OK;
+    case TUNNELCAP_I_PROTO_UDP:
+        status = tunnelcap_i_look_udp(p, &f->o);
+        if (status != TUNNELCAP_OK)
+            return status;
+        f->key.udp_port = f->o.dst_port;
+        read_gre(p, f);
+        read_spi(p, f);
+        if (f->o.dst_port == TUNNELCAP_ESP_UDP_PORT) {
+            status = tunnelcap_i_esp_sort_udp(p, &f->o);
+            f->stranger = f->has_spi ? TUNNELCAP_E_NEED_SA : TUNNELCAP_E_TRUNCATED;
+        }
+        return status;
+    default:
+        return TUNNELCAP_E_PROTOCOL;
+    }
+}
+
+static int32_t read_outer(const tunnelcap_pkt *pkt, const tunnelcap_meta *meta, outer_facts *f)
 {
     const uint8_t *p = pkt->buf + pkt->off;
-    tunnelcap_i_opened o;
-    tunnelcap_i_gre_header g;
     size_t bytes;
-    int32_t status = tunnelcap_i_open(p, pkt->len, meta, &o);
+    int32_t status = tunnelcap_i_open(p, pkt->len, meta, &f->o);
 
     if (status != TUNNELCAP_OK)
         return status;
-    memset(key, 0, sizeof(*key));
-    key->kind = TUNNELCAP_KIND_GRE;
-    if (o.protocol == TUNNELCAP_I_PROTO_IPV4 || o.protocol == TUNNELCAP_I_PROTO_IPV6)
-        key->kind = TUNNELCAP_KIND_IPIP;
-    else if (o.protocol != TUNNELCAP_I_PROTO_GRE && o.protocol != TUNNELCAP_I_PROTO_UDP)
-        return TUNNELCAP_E_PROTOCOL;
-    bytes = o.family == TUNNELCAP_IPV4 ? 4 : 16;
-    memcpy(key->addr, o.src, bytes);
-    memcpy(key->addr + bytes, o.dst, bytes);
-    key->family = o.family;
-    key->outer_vrf = meta == NULL ? 0 : meta->vrf;
-    if (o.fragment)
+    memset(&f->key, 0, sizeof(f->key));
+    f->stranger = TUNNELCAP_E_NO_TUNNEL;
+    f->has_spi = 0;
+    bytes = f->o.family == TUNNELCAP_IPV4 ? 4 : 16;
+    memcpy(f->key.addr, f->o.src, bytes);
+    memcpy(f->key.addr + bytes, f->o.dst, bytes);
+    f->key.family = f->o.family;
+    f->key.outer_vrf = meta == NULL ? 0 : meta->vrf;
+    if (f->o.fragment)
         return TUNNELCAP_E_FRAGMENT;
-    if (o.protocol == TUNNELCAP_I_PROTO_UDP) {
-        status = tunnelcap_i_look_udp(p, &o);
-        if (status != TUNNELCAP_OK)
-            return status;
-        key->udp_port = o.dst_port;
-    }
-    *stranger = TUNNELCAP_E_NO_TUNNEL;
-    if (key->kind != TUNNELCAP_KIND_GRE)
-        return TUNNELCAP_OK;
-    status = tunnelcap_i_gre_read(p + o.pos, o.end - o.pos, &g);
-    if (status == TUNNELCAP_OK) {
-        key->keyed = (g.flags & TUNNELCAP_I_GRE_K) != 0;
-        key->key = g.key;
-    } else if (o.protocol == TUNNELCAP_I_PROTO_GRE) {
-        *stranger = status;
-    }
-    return TUNNELCAP_OK;
+    return read_tunnel_header(p, f);
 }
 
 /* 1 if an inner packet is addressed to the far end that has wrapped it: sent on, it would come
@@ -233,48 +307,87 @@ static int32_t deliver_ip(const tunnelcap_i_tunnel *tunnel, tunnelcap_pkt *pkt,
     return TUNNELCAP_OK;
 }
 
-static int32_t decap_one(const tunnelcap_table *table, const tunnelcap_i_view *view,
-                         tunnelcap_lane *lane, tunnelcap_pkt *pkt, const tunnelcap_meta *meta,
-                         tunnelcap_result *result, uint32_t *place)
+/* EtherType of an IP packet that has been unwrapped. */
+static uint16_t ip_ethertype(const tunnelcap_pkt *pkt, int32_t status)
 {
-    tunnelcap_i_tunnel *tunnel;
-    tunnelcap_i_key key;
-    tunnelcap_gre_rx rx;
-    uint32_t entry;
-    int32_t stranger;
-    int32_t status = read_key(pkt, meta, &key, &stranger);
-
-    (void)lane;
     if (status != TUNNELCAP_OK)
-        return status;
-    entry = tunnelcap_i_find_key(table, view, &key);
-    if (entry == 0)
-        return stranger;
-    *place = entry - 1;
-    tunnel = tunnelcap_i_tunnel_in(table, view, *place);
-    result->tunnel = tunnel->id;
-    result->vrf = tunnel->vrf;
+        return 0;
+    return pkt->buf[pkt->off] >> 4 == 6 ? TUNNELCAP_ETHERTYPE_IPV6 : TUNNELCAP_ETHERTYPE_IPV4;
+}
+
+/* Unwrap GRE and IP in IP; *ethertype is the payload's. */
+static int32_t unwrap(tunnelcap_i_tunnel *tunnel, tunnelcap_pkt *pkt, const tunnelcap_meta *meta,
+                      uint16_t *ethertype)
+{
+    tunnelcap_gre_rx rx;
+    int32_t status;
+
     if (tunnel->key.kind == TUNNELCAP_KIND_GRE) {
         status = tunnelcap_i_gre_decap(&tunnel->as.gre, pkt, meta, &rx);
-    } else {
-        status = tunnelcap_i_ipip_decap(&tunnel->as.ipip, pkt, meta);
-        rx.protocol = TUNNELCAP_ETHERTYPE_IPV4;
-        if (status == TUNNELCAP_OK && pkt->buf[pkt->off] >> 4 == 6)
-            rx.protocol = TUNNELCAP_ETHERTYPE_IPV6;
+        *ethertype = status >= TUNNELCAP_OK ? rx.protocol : 0;
+        return status;
     }
+    status = tunnelcap_i_ipip_decap(&tunnel->as.ipip, pkt, meta);
+    *ethertype = ip_ethertype(pkt, status);
+    return status;
+}
+
+/* Unwrap ESP. */
+static int32_t unwrap_esp(tunnelcap_esp *esp, tunnelcap_lane *lane, tunnelcap_pkt *pkt,
+                          const tunnelcap_meta *meta, tunnelcap_result *result, uint16_t *ethertype)
+{
+    tunnelcap_esp_rx rx;
+
+    tunnelcap_esp_decap(esp, lane, pkt, meta, 0, &rx, 1);
+    *ethertype = ip_ethertype(pkt, pkt->status);
+    if (pkt->status == TUNNELCAP_OK)
+        result->flags |=
+            (uint16_t)((rx.flags & TUNNELCAP_ESP_RX_PEER_MOVED ? TUNNELCAP_RESULT_PEER_MOVED : 0) |
+                       (rx.flags & TUNNELCAP_ESP_RX_REKEY ? TUNNELCAP_RESULT_REKEY : 0));
+    return pkt->status;
+}
+
+static int32_t decap_one(const tunnelcap_table *table, const tunnelcap_i_view *view,
+                         tunnelcap_lane *lane, tunnelcap_pkt *pkt, const tunnelcap_meta *meta,
+                         tunnelcap_result *result, burst_tally *tally)
+{
+    const tunnelcap_i_sa *sa = NULL;
+    tunnelcap_i_tunnel *tunnel;
+    outer_facts f;
+    uint32_t entry = 0;
+    uint16_t ethertype;
+    int32_t status = read_outer(pkt, meta, &f);
+
+    if (status != TUNNELCAP_OK)
+        return status;
+    if (f.key.kind != TUNNELCAP_KIND_NONE)
+        entry = tunnelcap_i_find_key(table, view, &f.key);
+    if (entry == 0 && f.has_spi) {
+        result->spi = f.spi;
+        sa = tunnelcap_i_find_sa(table, view, f.key.outer_vrf, f.spi, f.o.family, f.o.dst);
+    }
+    if (entry == 0 && sa == NULL)
+        return f.stranger;
+    tally->place = sa != NULL ? sa->place : entry - 1;
+    tally->before = f.o.end;
+    tunnel = tunnelcap_i_tunnel_in(table, view, tally->place);
+    result->tunnel = tunnel->id;
+    result->vrf = tunnel->vrf;
+    status = sa != NULL ? unwrap_esp(sa->esp, lane, pkt, meta, result, &ethertype)
+                        : unwrap(tunnel, pkt, meta, &ethertype);
     if (status == TUNNELCAP_KEEPALIVE) {
         result->vrf = tunnel->key.outer_vrf;
         result->action = TUNNELCAP_DO_REPLY;
-        result->l3_len = TUNNELCAP_I_IPV4_HEADER; /* a keepalive's has no options */
+        result->l3_len = TUNNELCAP_I_IPV4_HEADER;
         return status;
     }
     if (status == TUNNELCAP_OK &&
-        (rx.protocol == TUNNELCAP_ETHERTYPE_IPV4 || rx.protocol == TUNNELCAP_ETHERTYPE_IPV6))
+        (ethertype == TUNNELCAP_ETHERTYPE_IPV4 || ethertype == TUNNELCAP_ETHERTYPE_IPV6))
         status = deliver_ip(tunnel, pkt, result);
     if (status != TUNNELCAP_OK)
         return status;
     result->action = TUNNELCAP_DO_DELIVER;
-    result->value = rx.protocol;
+    result->value = ethertype;
     return TUNNELCAP_OK;
 }
 
@@ -303,9 +416,8 @@ static inline int32_t carry(tunnelcap_lane *lane, tunnelcap_burst *burst, uint32
     const tunnelcap_meta *meta;
     tunnelcap_result *result;
     tunnelcap_pkt *pkt;
+    burst_tally tally;
     uint32_t count;
-    uint32_t before;
-    uint32_t place;
     int32_t status = check_burst(lane, burst);
 
     if (status != TUNNELCAP_OK)
@@ -322,12 +434,12 @@ static inline int32_t carry(tunnelcap_lane *lane, tunnelcap_burst *burst, uint32
         memset(result, 0, sizeof(*result));
         result->index = (uint16_t)i;
         result->status = TUNNELCAP_E_INVALID;
-        place = table->places;
-        before = pkt->off;
+        tally.place = table->places;
+        tally.before = 0;
         if (tunnelcap_i_pkt_valid(pkt))
-            result->status = one(table, view, lane, pkt, meta, result, &place);
+            result->status = one(table, view, lane, pkt, meta, result, &tally);
         pkt->status = result->status;
-        count_result(table, lane, place, direction, result, before, pkt, meta);
+        count_result(table, lane, direction, result, &tally, pkt, meta);
     }
     TUNNELCAP_I_STORE_REL(table->seats[lane->slot].seen, 0);
     burst->pkt_done = count;

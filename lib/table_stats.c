@@ -18,27 +18,45 @@ int32_t tunnelcap_table_tunnel_at(const tunnelcap_table *table, uint32_t index, 
     return TUNNELCAP_E_NOT_FOUND;
 }
 
+/* What only one kind of tunnel has. */
+static void fill_kind(const tunnelcap_i_tunnel *tunnel, tunnelcap_tunnel_info *info)
+{
+    const tunnelcap_esp *esp = tunnel->as.esp;
+    uint16_t gre;
+
+    if (tunnel->key.kind == TUNNELCAP_KIND_GRE) {
+        gre = tunnel->as.gre.flags;
+        info->flags = (tunnel->key.keyed ? TUNNELCAP_PEEK_KEY : 0u) |
+                      (tunnel->key.udp_port != 0 ? TUNNELCAP_PEEK_UDP : 0u) |
+                      (gre & TUNNELCAP_GRE_CHECKSUM ? TUNNELCAP_PEEK_CHECKSUM : 0u) |
+                      (gre & TUNNELCAP_GRE_SEQUENCE ? TUNNELCAP_PEEK_SEQUENCE : 0u);
+        info->key = tunnel->key.key;
+        info->udp_port = tunnel->key.udp_port;
+    } else if (tunnel->key.kind == TUNNELCAP_KIND_ESP && esp != NULL) {
+        info->flags = TUNNELCAP_PEEK_SEQUENCE | (esp->udp_len != 0 ? TUNNELCAP_PEEK_UDP : 0u);
+        info->key = esp->spi;
+        info->udp_port = esp->udp_len != 0 ? esp->udp_dst_port : 0;
+        info->tailroom = tunnelcap_esp_tailroom(esp);
+    }
+}
+
 static void fill_info(const tunnelcap_i_tunnel *tunnel, tunnelcap_tunnel_info *info)
 {
     const tunnelcap_i_outer *outer = tunnelcap_i_tunnel_outer(tunnel);
-    size_t bytes = outer->family == TUNNELCAP_IPV4 ? 4 : 16;
+    size_t bytes;
 
     memset(info, 0, sizeof(*info));
-    info->flags = (tunnel->key.keyed ? TUNNELCAP_PEEK_KEY : 0u) |
-                  (tunnel->key.udp_port != 0 ? TUNNELCAP_PEEK_UDP : 0u);
-    if (tunnel->key.kind == TUNNELCAP_KIND_GRE)
-        info->flags |=
-            (tunnel->as.gre.flags & TUNNELCAP_GRE_CHECKSUM ? TUNNELCAP_PEEK_CHECKSUM : 0u) |
-            (tunnel->as.gre.flags & TUNNELCAP_GRE_SEQUENCE ? TUNNELCAP_PEEK_SEQUENCE : 0u);
-    memcpy(info->remote.bytes, outer->match, bytes);
-    memcpy(info->local.bytes, outer->match + bytes, bytes);
-    info->remote.family = outer->family;
-    info->local.family = outer->family;
-    info->key = tunnel->key.key;
+    fill_kind(tunnel, info);
+    if (outer != NULL) {
+        bytes = outer->family == TUNNELCAP_IPV4 ? 4 : 16;
+        memcpy(info->remote.bytes, outer->match, bytes);
+        memcpy(info->local.bytes, outer->match + bytes, bytes);
+        info->remote.family = outer->family;
+        info->local.family = outer->family;
+    }
     info->vrf = tunnel->vrf;
     info->inner_mtu = tunnel->mtu;
     info->headroom = tunnel->headroom;
-    info->udp_port = tunnel->key.udp_port;
     info->limit4 = tunnel->mss.limit[0];
     info->limit6 = tunnel->mss.limit[1];
     info->kind = tunnel->key.kind;

@@ -20,20 +20,20 @@ extern "C" {
 
 /** Encryption algorithms: IKEv2 transform type 1 (IANA). */
 enum {
-    TUNNELCAP_ENCR_3DES = 3,               /**< 3DES-CBC, RFC 2451; opt-in. */
-    TUNNELCAP_ENCR_NULL = 11,              /**< No encryption, RFC 2410; opt-in. */
-    TUNNELCAP_ENCR_AES_CBC = 12,           /**< RFC 3602. */
-    TUNNELCAP_ENCR_AES_CTR = 13,           /**< RFC 3686. */
-    TUNNELCAP_ENCR_AES_CCM_8 = 14,         /**< RFC 4309, 8-byte ICV. */
-    TUNNELCAP_ENCR_AES_CCM_12 = 15,        /**< RFC 4309, 12-byte ICV. */
-    TUNNELCAP_ENCR_AES_CCM_16 = 16,        /**< RFC 4309, 16-byte ICV. */
-    TUNNELCAP_ENCR_AES_GCM_8 = 18,         /**< RFC 4106, 8-byte ICV. */
-    TUNNELCAP_ENCR_AES_GCM_12 = 19,        /**< RFC 4106, 12-byte ICV. */
-    TUNNELCAP_ENCR_AES_GCM_16 = 20,        /**< RFC 4106, 16-byte ICV. */
-    TUNNELCAP_ENCR_AES_GMAC = 21,          /**< No encryption, RFC 4543; opt-in. */
-    TUNNELCAP_ENCR_CHACHA20_POLY1305 = 28, /**< RFC 7634. */
-    TUNNELCAP_ENCR_AES_CCM_8_IIV = 29,     /**< With implicit IV, RFC 8750. */
-    TUNNELCAP_ENCR_AES_GCM_16_IIV = 30,    /**< With implicit IV, RFC 8750. */
+    TUNNELCAP_ENCR_3DES = 3,                  /**< 3DES-CBC, RFC 2451; opt-in. */
+    TUNNELCAP_ENCR_NULL = 11,                 /**< No encryption, RFC 2410; opt-in. */
+    TUNNELCAP_ENCR_AES_CBC = 12,              /**< RFC 3602. */
+    TUNNELCAP_ENCR_AES_CTR = 13,              /**< RFC 3686. */
+    TUNNELCAP_ENCR_AES_CCM_8 = 14,            /**< RFC 4309, 8-byte ICV. */
+    TUNNELCAP_ENCR_AES_CCM_12 = 15,           /**< RFC 4309, 12-byte ICV. */
+    TUNNELCAP_ENCR_AES_CCM_16 = 16,           /**< RFC 4309, 16-byte ICV. */
+    TUNNELCAP_ENCR_AES_GCM_8 = 18,            /**< RFC 4106, 8-byte ICV. */
+    TUNNELCAP_ENCR_AES_GCM_12 = 19,           /**< RFC 4106, 12-byte ICV. */
+    TUNNELCAP_ENCR_AES_GCM_16 = 20,           /**< RFC 4106, 16-byte ICV. */
+    TUNNELCAP_ENCR_AES_GMAC = 21,             /**< No encryption, RFC 4543; opt-in. */
+    TUNNELCAP_ENCR_CHACHA20_POLY1305 = 28,    /**< RFC 7634. */
+    TUNNELCAP_ENCR_AES_CCM_8_IIV = 29,        /**< With implicit IV, RFC 8750. */
+    TUNNELCAP_ENCR_AES_GCM_16_IIV = 30,       /**< With implicit IV, RFC 8750. */
     TUNNELCAP_ENCR_CHACHA20_POLY1305_IIV = 31 /**< With implicit IV, RFC 8750. */
 };
 
@@ -61,16 +61,16 @@ enum {
  * Wipe the struct after use.
  */
 typedef struct tunnelcap_transform {
-    uint32_t size;           /**< sizeof(tunnelcap_transform) of the caller. */
-    uint32_t flags;          /**< TUNNELCAP_TRANSFORM_ flags. */
-    uint16_t encr;           /**< TUNNELCAP_ENCR_ */
-    uint16_t integ;          /**< TUNNELCAP_INTEG_ */
-    uint16_t encr_key_len;   /**< Bytes of encr_key, without salt. */
-    uint16_t integ_key_len;  /**< Bytes of integ_key. */
-    uint8_t encr_key[32];    /**< Encryption key. */
-    uint8_t salt[4];         /**< Salt; unused bytes zero. */
-    uint8_t integ_key[64];   /**< Integrity key. */
-    uint8_t reserved[4];     /**< Zero. */
+    uint32_t size;          /**< sizeof(tunnelcap_transform) of the caller. */
+    uint32_t flags;         /**< TUNNELCAP_TRANSFORM_ flags. */
+    uint16_t encr;          /**< TUNNELCAP_ENCR_ */
+    uint16_t integ;         /**< TUNNELCAP_INTEG_ */
+    uint16_t encr_key_len;  /**< Bytes of encr_key, without salt. */
+    uint16_t integ_key_len; /**< Bytes of integ_key. */
+    uint8_t encr_key[32];   /**< Encryption key. */
+    uint8_t salt[4];        /**< Salt; unused bytes zero. */
+    uint8_t integ_key[64];  /**< Integrity key. */
+    uint8_t reserved[4];    /**< Zero. */
 } tunnelcap_transform;
 
 /** What follows from a transform's algorithms. */
@@ -99,7 +99,8 @@ typedef struct tunnelcap_transform_info {
  * @retval TUNNELCAP_E_RESERVED    a reserved field is not zero
  * @retval TUNNELCAP_E_TRANSFORM   an unknown algorithm, encryption without integrity, or an
  *                                 integrity algorithm beside a combined one
- * @retval TUNNELCAP_E_WEAK        a weak or clear algorithm without ::TUNNELCAP_TRANSFORM_ALLOW_WEAK
+ * @retval TUNNELCAP_E_WEAK        a weak or clear algorithm without
+ * ::TUNNELCAP_TRANSFORM_ALLOW_WEAK
  * @retval TUNNELCAP_E_KEY         a key of a wrong length, or a salt longer than the algorithm's
  *
  * Threads  any
@@ -131,15 +132,15 @@ enum {
  * IV || block counter 1, 16 bytes. CBC: the IV of 16 bytes (3DES: 8).
  */
 typedef struct tunnelcap_crypto_op {
-    const void *key;    /**< A key of this provider. */
-    uint8_t *text;      /**< Text to transform in place. */
-    uint8_t *icv;       /**< Seal: where the ICV goes. Unseal: the ICV received. */
-    uint8_t nonce[16];  /**< See above. */
-    uint8_t aad[12];    /**< SPI, sequence number (with its high half in between, if flagged). */
-    uint32_t text_len;  /**< Bytes of text; a multiple of the cipher's block. */
-    int32_t status;     /**< Out: ::TUNNELCAP_OK, ::TUNNELCAP_E_AUTH or ::TUNNELCAP_E_CRYPTO. */
-    uint16_t head_len;  /**< Bytes before the text that are part of the ESP packet. */
-    uint16_t flags;     /**< TUNNELCAP_OP_ flags. */
+    const void *key;   /**< A key of this provider. */
+    uint8_t *text;     /**< Text to transform in place. */
+    uint8_t *icv;      /**< Seal: where the ICV goes. Unseal: the ICV received. */
+    uint8_t nonce[16]; /**< See above. */
+    uint8_t aad[12];   /**< SPI, sequence number (with its high half in between, if flagged). */
+    uint32_t text_len; /**< Bytes of text; a multiple of the cipher's block. */
+    int32_t status;    /**< Out: ::TUNNELCAP_OK, ::TUNNELCAP_E_AUTH or ::TUNNELCAP_E_CRYPTO. */
+    uint16_t head_len; /**< Bytes before the text that are part of the ESP packet. */
+    uint16_t flags;    /**< TUNNELCAP_OP_ flags. */
 } tunnelcap_crypto_op;
 
 /** Flags of tunnelcap_crypto. */

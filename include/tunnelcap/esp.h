@@ -34,7 +34,7 @@ enum { TUNNELCAP_ESP_TUNNEL = 1, TUNNELCAP_ESP_TRANSPORT = 2 };
 
 /** Replay checking of an inbound SA. There is no "0 means off". */
 enum {
-    TUNNELCAP_REPLAY_OFF = 1,  /**< None: many senders, or a transport that repeats packets. */
+    TUNNELCAP_REPLAY_OFF = 1,   /**< None: many senders, or a transport that repeats packets. */
     TUNNELCAP_REPLAY_WINDOW = 2 /**< A window of `replay_window` packets (RFC 4303 3.4.3). This
                                      server alone: k servers accept up to k copies. */
 };
@@ -50,39 +50,39 @@ enum {
 
 /** Flags of tunnelcap_esp_config. */
 enum {
-    TUNNELCAP_ESP_ESN = 1,        /**< Extended (64-bit) sequence numbers. */
-    TUNNELCAP_ESP_UDP = 2,        /**< Send in UDP (RFC 3948). */
-    TUNNELCAP_ESP_UDP_STRICT = 4  /**< Receive only in the form that UDP says; else both. */
+    TUNNELCAP_ESP_ESN = 1,       /**< Extended (64-bit) sequence numbers. */
+    TUNNELCAP_ESP_UDP = 2,       /**< Send in UDP (RFC 3948). */
+    TUNNELCAP_ESP_UDP_STRICT = 4 /**< Receive only in the form that UDP says; else both. */
 };
 
 /** Configuration of an SA; fill it with tunnelcap_esp_config_init() first. */
 typedef struct tunnelcap_esp_config {
-    uint32_t size;             /**< sizeof(tunnelcap_esp_config) of the caller. */
-    uint32_t flags;            /**< TUNNELCAP_ESP_ flags. */
-    tunnelcap_outer outer;     /**< Addresses and outer header policy. Outbound tunnel mode needs
-                                    both addresses; inbound ones may be empty: any. */
-    uint64_t seq_start;        /**< Outbound: first sequence number, default 1. Inbound: the last
-                                    one received, default 0. */
-    uint64_t iv_start;         /**< ::TUNNELCAP_NONCE_RESUME: first IV. */
-    uint64_t soft_packets;     /**< Packets after which to rekey; 0: no limit. */
-    uint64_t hard_packets;     /**< Packets after which nothing passes; 0: no limit. */
-    uint64_t soft_bytes;       /**< The same in bytes of encrypted text. */
-    uint64_t hard_bytes;       /**< The same in bytes of encrypted text. */
-    uint64_t soft_ns;          /**< Time after which to rekey, on the caller's clock; 0: none. */
-    uint64_t hard_ns;          /**< Time after which nothing should pass; 0: none. */
-    uint32_t spi;              /**< Security parameters index, 256 or above. */
-    uint32_t sender_id;        /**< ::TUNNELCAP_NONCE_SENDER: this sender. */
-    uint32_t replay_window;    /**< ::TUNNELCAP_REPLAY_WINDOW: packets, 32 to 65536. */
-    uint32_t tfc_size;         /**< Pad inner packets to this size (RFC 4303 2.7); 0: not. */
-    uint32_t tfc_multiple;     /**< Pad inner packets to a multiple of this; 0: not. */
-    uint16_t udp_src_port;     /**< Source port sent; default 4500. */
-    uint16_t udp_dst_port;     /**< Destination port: sent, or expected; default 4500. */
-    uint8_t direction;         /**< TUNNELCAP_ESP_OUT or TUNNELCAP_ESP_IN. */
-    uint8_t mode;              /**< TUNNELCAP_ESP_TUNNEL or TUNNELCAP_ESP_TRANSPORT. */
-    uint8_t replay_mode;       /**< Inbound: TUNNELCAP_REPLAY_ */
-    uint8_t nonce_origin;      /**< Outbound: TUNNELCAP_NONCE_ */
-    uint8_t sender_id_bits;    /**< ::TUNNELCAP_NONCE_SENDER: 8, 12, 16, 24 or 32. */
-    uint8_t reserved[11];      /**< Zero. */
+    uint32_t size;          /**< sizeof(tunnelcap_esp_config) of the caller. */
+    uint32_t flags;         /**< TUNNELCAP_ESP_ flags. */
+    tunnelcap_outer outer;  /**< Addresses and outer header policy. Outbound tunnel mode needs
+                                 both addresses; inbound ones may be empty: any. */
+    uint64_t seq_start;     /**< Outbound: first sequence number, default 1. Inbound: the last
+                                 one received, default 0. */
+    uint64_t iv_start;      /**< ::TUNNELCAP_NONCE_RESUME: first IV. */
+    uint64_t soft_packets;  /**< Packets after which to rekey; 0: no limit. */
+    uint64_t hard_packets;  /**< Packets after which nothing passes; 0: no limit. */
+    uint64_t soft_bytes;    /**< The same in bytes of encrypted text. */
+    uint64_t hard_bytes;    /**< The same in bytes of encrypted text. */
+    uint64_t soft_ns;       /**< Time after which to rekey, on the caller's clock; 0: none. */
+    uint64_t hard_ns;       /**< Time after which nothing should pass; 0: none. */
+    uint32_t spi;           /**< Security parameters index, 256 or above. */
+    uint32_t sender_id;     /**< ::TUNNELCAP_NONCE_SENDER: this sender. */
+    uint32_t replay_window; /**< ::TUNNELCAP_REPLAY_WINDOW: packets, 32 to 65536. */
+    uint32_t tfc_size;      /**< Pad inner packets to this size (RFC 4303 2.7); 0: not. */
+    uint32_t tfc_multiple;  /**< Pad inner packets to a multiple of this; 0: not. */
+    uint16_t udp_src_port;  /**< Source port sent; default 4500. */
+    uint16_t udp_dst_port;  /**< Destination port: sent, or expected; default 4500. */
+    uint8_t direction;      /**< TUNNELCAP_ESP_OUT or TUNNELCAP_ESP_IN. */
+    uint8_t mode;           /**< TUNNELCAP_ESP_TUNNEL or TUNNELCAP_ESP_TRANSPORT. */
+    uint8_t replay_mode;    /**< Inbound: TUNNELCAP_REPLAY_ */
+    uint8_t nonce_origin;   /**< Outbound: TUNNELCAP_NONCE_ */
+    uint8_t sender_id_bits; /**< ::TUNNELCAP_NONCE_SENDER: 8, 12, 16, 24 or 32. */
+    uint8_t reserved[11];   /**< Zero. */
 } tunnelcap_esp_config;
 
 /** Flags of tunnelcap_esp_rx. */
@@ -109,11 +109,11 @@ typedef struct tunnelcap_esp_rx {
 
 /** Where an SA stands. */
 typedef struct tunnelcap_esp_state {
-    uint32_t size;        /**< sizeof(tunnelcap_esp_state) of the caller. */
-    uint32_t reserved;    /**< Zero. */
-    uint64_t seq;         /**< Outbound: next number to send. Inbound: highest one verified. */
-    uint64_t packets;     /**< Packets sent, or verified. */
-    uint64_t bytes;       /**< Bytes of encrypted text sent, or verified. */
+    uint32_t size;         /**< sizeof(tunnelcap_esp_state) of the caller. */
+    uint32_t reserved;     /**< Zero. */
+    uint64_t seq;          /**< Outbound: next number to send. Inbound: highest one verified. */
+    uint64_t packets;      /**< Packets sent, or verified. */
+    uint64_t bytes;        /**< Bytes of encrypted text sent, or verified. */
     uint64_t packets_left; /**< Outbound: packets until sequence numbers, IVs or the hard limit
                                 end. */
 } tunnelcap_esp_state;

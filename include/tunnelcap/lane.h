@@ -29,11 +29,11 @@ typedef struct tunnelcap_lane tunnelcap_lane;
 
 /** Configuration of a lane; fill it with tunnelcap_lane_config_init() first. */
 typedef struct tunnelcap_lane_config {
-    uint32_t size;  /**< sizeof(tunnelcap_lane_config) of the caller. */
-    uint32_t flags; /**< Zero. */
-    uint16_t index; /**< Which of the process's lanes this is, from 0: below `count`. */
-    uint16_t count; /**< How many lanes share the local addresses, 1 to 256: no two of them
-                         ever choose the same IPv4 identification. Default 1. */
+    uint32_t size;      /**< sizeof(tunnelcap_lane_config) of the caller. */
+    uint32_t flags;     /**< Zero. */
+    uint16_t index;     /**< Which of the process's lanes this is, from 0: below `count`. */
+    uint16_t count;     /**< How many lanes share the local addresses, 1 to 256: no two of them
+                             ever choose the same IPv4 identification. Default 1. */
     uint32_t max_burst; /**< With a crypto provider: most packets given to it at a time, 1 to
                              1024; longer bursts go in parts. Default 32. */
     uint32_t key_slots; /**< With a crypto provider: keys that it keeps ready, 1 to 2^20. A lane
@@ -90,9 +90,8 @@ TUNNELCAP_API size_t tunnelcap_lane_size(const tunnelcap_lane_config *config,
  * @since 1.0
  */
 TUNNELCAP_API int32_t tunnelcap_lane_init(void *mem, size_t mem_size,
-                                          const tunnelcap_lane_config *config,
-                                          const uint8_t *seed, const tunnelcap_crypto *crypto,
-                                          tunnelcap_lane **out);
+                                          const tunnelcap_lane_config *config, const uint8_t *seed,
+                                          const tunnelcap_crypto *crypto, tunnelcap_lane **out);
 
 /**
  * End a lane made by tunnelcap_lane_init() and wipe its memory. Detach it from its table first.

@@ -83,7 +83,8 @@ enum {
 /** -3xx: make a new security association. */
 enum {
     TUNNELCAP_E_SEQ_EXHAUSTED = -301, /**< Sequence numbers or IVs are used up. */
-    TUNNELCAP_E_EXPIRED = -302        /**< A hard lifetime is reached. */
+    TUNNELCAP_E_EXPIRED = -302,       /**< A hard lifetime is reached. */
+    TUNNELCAP_E_NEED_SA = -303        /**< No security association: for this tunnel, or SPI. */
 };
 
 /** -4xx: the calling program (or its configuration) is wrong. */

@@ -12,6 +12,7 @@
 #ifndef TUNNELCAP_TABLE_H
 #define TUNNELCAP_TABLE_H
 
+#include <tunnelcap/esp.h>
 #include <tunnelcap/gre.h>
 #include <tunnelcap/ipip.h>
 #include <tunnelcap/mss.h>
@@ -26,13 +27,13 @@ typedef struct tunnelcap_table tunnelcap_table;
 
 /** Capacities of a table; fill it with tunnelcap_table_config_init() first. */
 typedef struct tunnelcap_table_config {
-    uint32_t size;     /**< sizeof(tunnelcap_table_config) of the caller. */
-    uint32_t flags;    /**< Zero. */
-    uint32_t tunnels;  /**< Most tunnels, 1 to 2^20; default 256. */
-    uint32_t routes;   /**< Most routes, 1 to 2^22; default 1024. */
-    uint32_t lanes;    /**< Most lanes attached at a time, 1 to 256; default 4. Where the compiler
-                            has no lock-free 64-bit atomics: 1, and no more. */
-    uint32_t reserved; /**< Zero. */
+    uint32_t size;    /**< sizeof(tunnelcap_table_config) of the caller. */
+    uint32_t flags;   /**< Zero. */
+    uint32_t tunnels; /**< Most tunnels, 1 to 2^20; default 256. */
+    uint32_t routes;  /**< Most routes, 1 to 2^22; default 1024. */
+    uint32_t lanes;   /**< Most lanes attached at a time, 1 to 256; default 4. Where the compiler
+                           has no lock-free 64-bit atomics: 1, and no more. */
+    uint32_t sas;     /**< Most inbound security associations, 1 to 2^22; default 1024. */
 } tunnelcap_table_config;
 
 /** Flags of tunnelcap_tunnel. */
@@ -76,11 +77,12 @@ typedef struct tunnelcap_tunnel_info {
     uint32_t flags;        /**< TUNNELCAP_PEEK_ flags: UDP, KEY (a key is expected), ... */
     tunnelcap_addr local;  /**< Our end. */
     tunnelcap_addr remote; /**< The far end. */
-    uint32_t key;          /**< Key expected, where flagged. */
+    uint32_t key;          /**< Key expected, where flagged; ESP: SPI of the outbound SA. */
     uint32_t vrf;          /**< Routing instance of inner packets. */
     uint32_t inner_mtu;    /**< Largest inner packet. */
     uint32_t headroom;     /**< Bytes to leave: what encapsulation adds, and 4 more where it
                                 may insert an MSS. */
+    uint32_t tailroom;     /**< Bytes that encapsulation adds behind a packet at most. */
     uint16_t udp_port;     /**< UDP destination port, where flagged. */
     uint16_t limit4;       /**< MSS limit in force over IPv4. */
     uint16_t limit6;       /**< MSS limit in force over IPv6. */
@@ -130,26 +132,29 @@ enum {
 
 /** Flags of tunnelcap_result. */
 enum {
-    TUNNELCAP_RESULT_CLAMPED = 1,   /**< The MSS of this SYN was lowered or added. */
-    TUNNELCAP_RESULT_SPARE = 0x8000 /**< `index` counts in the burst's spare packets. */
+    TUNNELCAP_RESULT_CLAMPED = 1,    /**< The MSS of this SYN was lowered or added. */
+    TUNNELCAP_RESULT_PEER_MOVED = 2, /**< ESP: verified, and from another address or port than
+                                          the last packet of this SA. */
+    TUNNELCAP_RESULT_REKEY = 4,      /**< ESP: a soft limit of the SA is reached. */
+    TUNNELCAP_RESULT_SPARE = 0x8000  /**< `index` counts in the burst's spare packets. */
 };
 
 /** What became of one packet of a burst. */
 typedef struct tunnelcap_result {
-    uint64_t tunnel;    /**< Id of the tunnel, 0 if none was found. */
-    int32_t status;     /**< Why. */
-    uint32_t value;     /**< EtherType when delivered (0: a keepalive that came back), inner MTU
-                             when too big, else 0. */
-    uint16_t index;     /**< Which packet of the burst. */
-    uint16_t flags;     /**< TUNNELCAP_RESULT_ flags. */
-    uint8_t action;     /**< TUNNELCAP_DO_ */
-    uint8_t l3_len;     /**< Bytes of IP header with options and extension headers that the
-                             packet now begins with; 0 if it is dropped, is not IP, or they
-                             exceed 255. */
-    uint8_t l4_len;     /**< Bytes of UDP header behind it, if it is sent in UDP. */
-    uint8_t reserved;   /**< Zero. */
-    uint32_t vrf;       /**< Routing instance where the packet goes on. */
-    uint32_t reserved2; /**< Zero. */
+    uint64_t tunnel;  /**< Id of the tunnel, 0 if none was found. */
+    int32_t status;   /**< Why. */
+    uint32_t value;   /**< EtherType when delivered (0: a keepalive that came back), inner MTU
+                           when too big, else 0. */
+    uint16_t index;   /**< Which packet of the burst. */
+    uint16_t flags;   /**< TUNNELCAP_RESULT_ flags. */
+    uint8_t action;   /**< TUNNELCAP_DO_ */
+    uint8_t l3_len;   /**< Bytes of IP header with options and extension headers that the
+                           packet now begins with; 0 if it is dropped, is not IP, or they
+                           exceed 255. */
+    uint8_t l4_len;   /**< Bytes of UDP header behind it, if it is sent in UDP. */
+    uint8_t reserved; /**< Zero. */
+    uint32_t vrf;     /**< Routing instance where the packet goes on. */
+    uint32_t spi;     /**< ESP: the SA's, also of one that is not known here. */
 } tunnelcap_result;
 
 /** A burst of packets for the data path. */
@@ -361,7 +366,66 @@ TUNNELCAP_API int32_t tunnelcap_table_set_ipip(tunnelcap_table *table, uint64_t 
                                                const tunnelcap_ipip_config *ipip);
 
 /**
- * Remove a tunnel with its routes.
+ * Add an ESP tunnel, or replace the tunnel of this id: give it the SA that it sends by.
+ *
+ * The SA stays the caller's. It must outlive its use: after it is replaced or removed, until
+ * tunnelcap_table_settled() has reached that commit; then every lane is to forget it
+ * (tunnelcap_esp_forget()) before tunnelcap_esp_free().
+ *
+ * @param table  a table in change
+ * @param id     the caller's name for the tunnel, not 0
+ * @param tunnel what the table does for it; NULL for the defaults
+ * @param out    outbound SA in tunnel mode; NULL as long as there is none: packets are refused
+ *               with ::TUNNELCAP_E_NEED_SA. Without SA the tunnel's MTU must be given.
+ * @return ::TUNNELCAP_OK, what tunnelcap_table_set_gre() lists, or
+ * @retval TUNNELCAP_E_MODE not an outbound SA in tunnel mode
+ *
+ * Threads  the table's writer
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_set_esp(tunnelcap_table *table, uint64_t id,
+                                              const tunnelcap_tunnel *tunnel, tunnelcap_esp *out);
+
+/**
+ * Let an ESP tunnel receive by an SA. A tunnel may have several, of one key after the other.
+ *
+ * Packets find it by outer VRF, destination and SPI, bare or in UDP; never by source. The SA
+ * stays the caller's, as with tunnelcap_table_set_esp().
+ *
+ * @param table a table in change
+ * @param id    an ESP tunnel's id
+ * @param in    inbound SA
+ * @retval TUNNELCAP_OK          set; also if it was before
+ * @retval TUNNELCAP_E_INVALID   a pointer is NULL
+ * @retval TUNNELCAP_E_STATE     no change is under way
+ * @retval TUNNELCAP_E_NOT_FOUND no such ESP tunnel
+ * @retval TUNNELCAP_E_MODE      not an inbound SA
+ * @retval TUNNELCAP_E_EXISTS    another SA answers to this SPI at this address
+ * @retval TUNNELCAP_E_FULL      no room for another SA
+ *
+ * Threads  the table's writer
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_set_sa(tunnelcap_table *table, uint64_t id,
+                                             tunnelcap_esp *in);
+
+/**
+ * Stop receiving by an SA.
+ *
+ * @param table a table in change
+ * @param in    an SA given to tunnelcap_table_set_sa()
+ * @retval TUNNELCAP_OK          removed
+ * @retval TUNNELCAP_E_INVALID   a pointer is NULL
+ * @retval TUNNELCAP_E_STATE     no change is under way
+ * @retval TUNNELCAP_E_NOT_FOUND not in this table
+ *
+ * Threads  the table's writer
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_remove_sa(tunnelcap_table *table, const tunnelcap_esp *in);
+
+/**
+ * Remove a tunnel with its routes and inbound SAs.
  *
  * @param table a table in change
  * @param id    a tunnel's id
@@ -554,7 +618,9 @@ TUNNELCAP_API int32_t tunnelcap_table_reasons(const tunnelcap_table *table, uint
  * @retval TUNNELCAP_E_RESERVED a reserved field is not zero
  * @retval TUNNELCAP_E_STATE    the lane is attached to no table
  *
- * Status of a packet: those of tunnelcap_gre_encap() and tunnelcap_ipip_encap(), and
+ * Status of a packet: those of tunnelcap_gre_encap(), tunnelcap_ipip_encap() and
+ * tunnelcap_esp_encap(), and
+ * @retval TUNNELCAP_E_NEED_SA  an ESP tunnel without outbound SA
  * @retval TUNNELCAP_E_PROTOCOL not IP by `meta.ethertype`, or a tunnel that carries other payloads
  * @retval TUNNELCAP_E_NO_ROUTE no route for the destination
  * @retval TUNNELCAP_E_TOO_BIG  larger than the inner MTU, which stands in `value`, or a GSO packet
@@ -579,7 +645,9 @@ TUNNELCAP_API int32_t tunnelcap_table_encap(tunnelcap_lane *lane, tunnelcap_burs
  *              tunnelcap_gre_decap() does
  * @return as tunnelcap_table_encap()
  *
- * Status of a packet: those of tunnelcap_gre_decap() and tunnelcap_ipip_decap(), and
+ * Status of a packet: those of tunnelcap_gre_decap(), tunnelcap_ipip_decap() and
+ * tunnelcap_esp_decap(), and
+ * @retval TUNNELCAP_E_NEED_SA no SA of this SPI, which stands in `spi`
  * @retval TUNNELCAP_E_LOOP the packet is addressed to its own encapsulator
  *
  * A packet that is dropped is unchanged, but for one dropped as a loop, which is unwrapped.
