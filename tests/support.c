@@ -118,7 +118,8 @@ tunnelcap_lane *test_lane(void)
     tunnelcap_lane_config config;
     ck_assert_status(tunnelcap_lane_config_init(&config, sizeof(config)), TUNNELCAP_OK);
     tunnelcap_lane *lane = NULL;
-    ck_assert_status(tunnelcap_lane_new(&config, test_seed, test_alloc(), &lane), TUNNELCAP_OK);
+    ck_assert_status(tunnelcap_lane_new(&config, test_seed, NULL, test_alloc(), &lane),
+                     TUNNELCAP_OK);
     return lane;
 }
 

@@ -154,7 +154,7 @@ static bool open_table(gateway *g)
     if (g->table == NULL)
         return false;
     tunnelcap_lane_config_init(&lane_config, sizeof lane_config);
-    int32_t status = tunnelcap_lane_new(&lane_config, seeds[1], NULL, &g->lane);
+    int32_t status = tunnelcap_lane_new(&lane_config, seeds[1], NULL, NULL, &g->lane);
     if (status == TUNNELCAP_OK)
         status = tunnelcap_table_attach(g->table, g->lane);
     if (status != TUNNELCAP_OK)

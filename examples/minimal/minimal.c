@@ -21,7 +21,7 @@ int main(void)
     tunnelcap_lane *lane = NULL;
 
     tunnelcap_lane_config_init(&lane_config, sizeof lane_config);
-    tunnelcap_lane_new(&lane_config, seed, NULL, &lane);
+    tunnelcap_lane_new(&lane_config, seed, NULL, NULL, &lane);
     tunnelcap_gre_config_init(&config, sizeof config);
     config.outer.local = edge, config.outer.remote = customer;
     tunnelcap_gre_new(&config, NULL, &near_end);

@@ -30,7 +30,7 @@ bool plane_open(struct plane *plane, uint32_t tunnels)
     table.lanes = 1;
     return succeeded(tunnelcap_table_new(&table, seeds[0], NULL, &plane->table),
                      "table of tunnels") &&
-           succeeded(tunnelcap_lane_new(&lane, seeds[1], NULL, &plane->lane), "lane") &&
+           succeeded(tunnelcap_lane_new(&lane, seeds[1], NULL, NULL, &plane->lane), "lane") &&
            succeeded(tunnelcap_table_begin(plane->table), "table of tunnels");
 }
 

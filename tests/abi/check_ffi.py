@@ -156,7 +156,7 @@ def gre_config(lib, local, remote, key_in, key_out):
 def new_lane(lib, seed):
     config, lane = LaneConfig(), c_void_p()
     expect(lib, lib.tunnelcap_lane_config_init(byref(config), sizeof(config)))
-    expect(lib, lib.tunnelcap_lane_new(byref(config), seed, None, byref(lane)))
+    expect(lib, lib.tunnelcap_lane_new(byref(config), seed, None, None, byref(lane)))
     return lane
 
 

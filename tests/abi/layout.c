@@ -71,12 +71,13 @@ FIELD(tunnelcap_outer, encap_limit_mode, 51, 51);
 FIELD(tunnelcap_outer, encap_limit, 52, 52);
 FIELD(tunnelcap_outer, reserved, 53, 53);
 
-STRUCT(tunnelcap_lane_config, 16, 16);
+STRUCT(tunnelcap_lane_config, 20, 20);
 FIELD(tunnelcap_lane_config, size, 0, 0);
 FIELD(tunnelcap_lane_config, flags, 4, 4);
 FIELD(tunnelcap_lane_config, index, 8, 8);
 FIELD(tunnelcap_lane_config, count, 10, 10);
-FIELD(tunnelcap_lane_config, reserved, 12, 12);
+FIELD(tunnelcap_lane_config, max_burst, 12, 12);
+FIELD(tunnelcap_lane_config, key_slots, 16, 16);
 
 STRUCT(tunnelcap_gre_config, 96, 96);
 FIELD(tunnelcap_gre_config, size, 0, 0);

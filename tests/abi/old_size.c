@@ -84,7 +84,7 @@ static int32_t use_lane(uint32_t size, uint8_t tail)
 
     if (status == TUNNELCAP_OK) {
         ((uint8_t *)config)[size - 1] |= tail;
-        status = tunnelcap_lane_new(config, seed, NULL, &lane);
+        status = tunnelcap_lane_new(config, seed, NULL, NULL, &lane);
         tunnelcap_lane_free(lane);
     }
     free(config);
@@ -134,7 +134,7 @@ static void open_table(tunnelcap_table **table, tunnelcap_lane **lane)
     tunnelcap_gre_config_init(&gre, sizeof(gre));
     set_addresses(&gre.outer);
     if (tunnelcap_table_new(&config, seed, NULL, table) != TUNNELCAP_OK ||
-        tunnelcap_lane_new(&lane_config, seed, NULL, lane) != TUNNELCAP_OK ||
+        tunnelcap_lane_new(&lane_config, seed, NULL, NULL, lane) != TUNNELCAP_OK ||
         tunnelcap_table_attach(*table, *lane) != TUNNELCAP_OK ||
         tunnelcap_table_begin(*table) != TUNNELCAP_OK ||
         tunnelcap_table_set_gre(*table, 1, NULL, &gre) != TUNNELCAP_OK ||
@@ -261,7 +261,7 @@ int main(void)
     } structs[] = {
         {"tunnelcap_gre_config", use_gre, 96, 96, 1},
         {"tunnelcap_ipip_config", use_ipip, 72, 72, 1},
-        {"tunnelcap_lane_config", use_lane, 16, 16, 1},
+        {"tunnelcap_lane_config", use_lane, 20, 20, 1},
         {"tunnelcap_mss_config", use_mss, 24, 24, 1},
         {"tunnelcap_table_config", use_table, 24, 24, 1},
         {"tunnelcap_tunnel", use_tunnel, 32, 32, 1},

@@ -119,7 +119,7 @@ static void init_lane(struct subject *s)
     tunnelcap_lane_config config;
 
     need(tunnelcap_lane_config_init(&config, sizeof(config)), "lane defaults");
-    need(tunnelcap_lane_new(&config, seed, NULL, &s->lane), "lane");
+    need(tunnelcap_lane_new(&config, seed, NULL, NULL, &s->lane), "lane");
 }
 
 static void init_tunnel(struct subject *s)

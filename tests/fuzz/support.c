@@ -140,6 +140,6 @@ tunnelcap_lane *fuzz_lane(void)
     tunnelcap_lane *lane = NULL;
 
     FUZZ_CHECK(tunnelcap_lane_config_init(&config, sizeof(config)) == TUNNELCAP_OK);
-    FUZZ_CHECK(tunnelcap_lane_new(&config, seed, NULL, &lane) == TUNNELCAP_OK);
+    FUZZ_CHECK(tunnelcap_lane_new(&config, seed, NULL, NULL, &lane) == TUNNELCAP_OK);
     return lane;
 }

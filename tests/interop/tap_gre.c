@@ -91,7 +91,7 @@ static void make_tunnel(bridge *b, const tunnelcap_gre_config *config)
     if (getrandom(seed, sizeof seed, 0) != sizeof seed)
         err(1, "getrandom");
     tunnelcap_lane_config_init(&lane, sizeof lane);
-    if (tunnelcap_lane_new(&lane, seed, NULL, &b->lane) != TUNNELCAP_OK)
+    if (tunnelcap_lane_new(&lane, seed, NULL, NULL, &b->lane) != TUNNELCAP_OK)
         errx(1, "no memory for a lane");
     int32_t status = tunnelcap_gre_new(config, NULL, &b->gre);
     if (status != TUNNELCAP_OK)

@@ -54,7 +54,7 @@ int main(void)
 
     expect(tunnelcap_gre_new(&gre, NULL, &gre_out), TUNNELCAP_E_UNSUPPORTED, "gre");
     expect(tunnelcap_ipip_new(&ipip, NULL, &ipip_out), TUNNELCAP_E_UNSUPPORTED, "ipip");
-    expect(tunnelcap_lane_new(&lane, seed, NULL, &lane_out), TUNNELCAP_E_UNSUPPORTED, "lane");
+    expect(tunnelcap_lane_new(&lane, seed, NULL, NULL, &lane_out), TUNNELCAP_E_UNSUPPORTED, "lane");
     expect(tunnelcap_table_new(&table, seed, NULL, &table_out), TUNNELCAP_E_UNSUPPORTED, "table");
     use_static_memory(&gre);
     return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

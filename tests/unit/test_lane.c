@@ -11,6 +11,8 @@ START_TEST(config_init_fills_the_documented_defaults)
     memset(&want, 0, sizeof(want));
     want.size = sizeof(want);
     want.count = 1;
+    want.max_burst = 32;
+    want.key_slots = 64;
     ck_assert_status(tunnelcap_lane_config_init(&config, sizeof(config)), TUNNELCAP_OK);
     ck_assert_mem_eq(&config, &want, sizeof(want));
     ck_assert_status(tunnelcap_lane_config_init(NULL, sizeof(config)), TUNNELCAP_E_INVALID);
@@ -22,23 +24,26 @@ START_TEST(init_works_at_the_exact_size_and_refuses_one_byte_less)
 {
     tunnelcap_lane_config config;
     ck_assert_status(tunnelcap_lane_config_init(&config, sizeof(config)), TUNNELCAP_OK);
-    size_t size = tunnelcap_lane_size(&config);
+    size_t size = tunnelcap_lane_size(&config, NULL);
     ck_assert_uint_gt(size, 0);
     ck_assert_uint_eq(size % 64, 0);
     uint8_t *mem = test_arena(size);
     tunnelcap_lane *lane = NULL;
-    ck_assert_status(tunnelcap_lane_init(mem, size - 1, &config, test_seed, &lane),
+    ck_assert_status(tunnelcap_lane_init(mem, size - 1, &config, test_seed, NULL, &lane),
                      TUNNELCAP_E_NOMEM);
-    ck_assert_status(tunnelcap_lane_init(NULL, size, &config, test_seed, &lane),
+    ck_assert_status(tunnelcap_lane_init(NULL, size, &config, test_seed, NULL, &lane),
                      TUNNELCAP_E_INVALID);
-    ck_assert_status(tunnelcap_lane_init(mem + 1, size, &config, test_seed, &lane),
+    ck_assert_status(tunnelcap_lane_init(mem + 1, size, &config, test_seed, NULL, &lane),
                      TUNNELCAP_E_INVALID);
-    ck_assert_status(tunnelcap_lane_init(mem, size, NULL, test_seed, &lane), TUNNELCAP_E_INVALID);
-    ck_assert_status(tunnelcap_lane_init(mem, size, &config, NULL, &lane), TUNNELCAP_E_INVALID);
-    ck_assert_status(tunnelcap_lane_init(mem, size, &config, test_seed, NULL), TUNNELCAP_E_INVALID);
+    ck_assert_status(tunnelcap_lane_init(mem, size, NULL, test_seed, NULL, &lane),
+                     TUNNELCAP_E_INVALID);
+    ck_assert_status(tunnelcap_lane_init(mem, size, &config, NULL, NULL, &lane),
+                     TUNNELCAP_E_INVALID);
+    ck_assert_status(tunnelcap_lane_init(mem, size, &config, test_seed, NULL, NULL),
+                     TUNNELCAP_E_INVALID);
     ck_assert_ptr_null(lane);
     uint8_t *seed = test_copy(test_seed, TUNNELCAP_SEED_SIZE);
-    ck_assert_status(tunnelcap_lane_init(mem, size, &config, seed, &lane), TUNNELCAP_OK);
+    ck_assert_status(tunnelcap_lane_init(mem, size, &config, seed, NULL, &lane), TUNNELCAP_OK);
     free(seed);
     tunnelcap_lane_fini(lane);
     for (size_t i = 0; i < size; i++)
@@ -54,13 +59,13 @@ START_TEST(new_takes_its_memory_from_the_allocator)
     tunnelcap_lane *lane = NULL;
     ck_assert_status(tunnelcap_lane_config_init(&config, sizeof(config)), TUNNELCAP_OK);
     test_alloc_refuse_after(0);
-    ck_assert_status(tunnelcap_lane_new(&config, test_seed, test_alloc(), &lane),
+    ck_assert_status(tunnelcap_lane_new(&config, test_seed, NULL, test_alloc(), &lane),
                      TUNNELCAP_E_NOMEM);
-    ck_assert_status(tunnelcap_lane_new(NULL, test_seed, NULL, &lane), TUNNELCAP_E_INVALID);
-    ck_assert_status(tunnelcap_lane_new(&config, NULL, NULL, &lane), TUNNELCAP_E_INVALID);
-    ck_assert_status(tunnelcap_lane_new(&config, test_seed, NULL, NULL), TUNNELCAP_E_INVALID);
+    ck_assert_status(tunnelcap_lane_new(NULL, test_seed, NULL, NULL, &lane), TUNNELCAP_E_INVALID);
+    ck_assert_status(tunnelcap_lane_new(&config, NULL, NULL, NULL, &lane), TUNNELCAP_E_INVALID);
+    ck_assert_status(tunnelcap_lane_new(&config, test_seed, NULL, NULL, NULL), TUNNELCAP_E_INVALID);
     ck_assert_ptr_null(lane);
-    ck_assert_status(tunnelcap_lane_new(&config, test_seed, NULL, &lane), TUNNELCAP_OK);
+    ck_assert_status(tunnelcap_lane_new(&config, test_seed, NULL, NULL, &lane), TUNNELCAP_OK);
     tunnelcap_lane_free(lane);
     tunnelcap_lane_free(NULL);
 }
@@ -72,30 +77,35 @@ START_TEST(init_refuses_what_it_documents)
         tunnelcap_lane_config config;
         int32_t want;
     } rows[] = {
-        {{sizeof(tunnelcap_lane_config) - 1, 0, 0, 1, 0}, TUNNELCAP_E_VERSION},
-        {{sizeof(tunnelcap_lane_config), 1, 0, 1, 0}, TUNNELCAP_E_FLAGS},
-        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 1}, TUNNELCAP_E_RESERVED},
-        {{sizeof(tunnelcap_lane_config), 0, 0, 0, 0}, TUNNELCAP_E_RANGE},
-        {{sizeof(tunnelcap_lane_config), 0, 0, 257, 0}, TUNNELCAP_E_RANGE},
-        {{sizeof(tunnelcap_lane_config), 0, 1, 1, 0}, TUNNELCAP_E_RANGE},
-        {{sizeof(tunnelcap_lane_config), 0, 255, 256, 0}, TUNNELCAP_OK},
+        {{sizeof(tunnelcap_lane_config) - 1, 0, 0, 1, 32, 64}, TUNNELCAP_E_VERSION},
+        {{sizeof(tunnelcap_lane_config), 1, 0, 1, 32, 64}, TUNNELCAP_E_FLAGS},
+        {{sizeof(tunnelcap_lane_config), 0, 0, 0, 32, 64}, TUNNELCAP_E_RANGE},
+        {{sizeof(tunnelcap_lane_config), 0, 0, 257, 32, 64}, TUNNELCAP_E_RANGE},
+        {{sizeof(tunnelcap_lane_config), 0, 1, 1, 32, 64}, TUNNELCAP_E_RANGE},
+        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 0, 64}, TUNNELCAP_E_RANGE},
+        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 1025, 64}, TUNNELCAP_E_RANGE},
+        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 32, 0}, TUNNELCAP_E_RANGE},
+        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 32, (1u << 20) + 1}, TUNNELCAP_E_RANGE},
+        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 1024, 1u << 20}, TUNNELCAP_OK},
+        {{sizeof(tunnelcap_lane_config), 0, 255, 256, 1, 1}, TUNNELCAP_OK},
     };
     for (size_t i = 0; i < TEST_COUNT(rows); i++) {
         tunnelcap_lane *lane = NULL;
         void *caller = test_copy(&rows[i].config, sizeof(tunnelcap_lane_config));
         void *mem = test_arena(4096);
-        ck_assert_status(tunnelcap_lane_init(mem, 4096, caller, test_seed, &lane), rows[i].want);
-        ck_assert_uint_eq(tunnelcap_lane_size(caller) != 0, rows[i].want == TUNNELCAP_OK);
+        ck_assert_status(tunnelcap_lane_init(mem, 4096, caller, test_seed, NULL, &lane),
+                         rows[i].want);
+        ck_assert_uint_eq(tunnelcap_lane_size(caller, NULL) != 0, rows[i].want == TUNNELCAP_OK);
         test_arena_free(mem);
         free(caller);
     }
     struct {
         tunnelcap_lane_config known;
         uint8_t tail[12];
-    } newer = {{sizeof(newer), 0, 0, 1, 0}, {0}};
-    ck_assert_uint_ne(tunnelcap_lane_size(&newer.known), 0);
+    } newer = {{sizeof(newer), 0, 0, 1, 32, 64}, {0}};
+    ck_assert_uint_ne(tunnelcap_lane_size(&newer.known, NULL), 0);
     newer.tail[11] = 1;
-    ck_assert_uint_eq(tunnelcap_lane_size(&newer.known), 0);
+    ck_assert_uint_eq(tunnelcap_lane_size(&newer.known, NULL), 0);
 }
 END_TEST
 
@@ -107,9 +117,9 @@ START_TEST(lanes_share_the_identifications_without_overlap)
         static uint8_t owner[65536];
         memset(owner, 0, sizeof(owner));
         for (uint16_t index = 0; index < count; index++) {
-            tunnelcap_lane_config config = {sizeof(config), 0, index, count, 0};
+            tunnelcap_lane_config config = {sizeof(config), 0, index, count, 32, 64};
             tunnelcap_lane *lane = NULL;
-            ck_assert_status(tunnelcap_lane_new(&config, test_seed, test_alloc(), &lane),
+            ck_assert_status(tunnelcap_lane_new(&config, test_seed, NULL, test_alloc(), &lane),
                              TUNNELCAP_OK);
             uint32_t share = 65536u / count - 1;
             for (uint32_t i = 0; i < share; i++) {

@@ -103,7 +103,7 @@ static int carry_one(void)
     config.outer.local.family = config.outer.remote.family = TUNNELCAP_IPV4;
     tunnelcap_lane_config_init(&lane_config, sizeof(lane_config));
     if (tunnelcap_gre_new(&config, NULL, &gre) != TUNNELCAP_OK ||
-        tunnelcap_lane_new(&lane_config, seed, NULL, &lane) != TUNNELCAP_OK)
+        tunnelcap_lane_new(&lane_config, seed, NULL, NULL, &lane) != TUNNELCAP_OK)
         return 0;
     memcpy(buf + 24, inner, sizeof(inner));
     tunnelcap_gre_encap(gre, lane, &pkt, NULL, 0, 1);
