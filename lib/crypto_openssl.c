@@ -9,6 +9,11 @@ const tunnelcap_crypto *tunnelcap_crypto_openssl(void)
     return NULL;
 }
 
+const tunnelcap_crypto *tunnelcap_i_crypto_openssl_portable(void)
+{
+    return NULL;
+}
+
 #else
 
 #include <openssl/err.h>

@@ -14,6 +14,10 @@
 #include <tunnelcap/crypto.h>
 #include <tunnelcap/status.h>
 
+/* The provider restricted to documented call patterns and to EVP, for the tests; NULL without
+ * OpenSSL. */
+const tunnelcap_crypto *tunnelcap_i_crypto_openssl_portable(void);
+
 #ifdef TUNNELCAP_WITH_OPENSSL
 
 /* The low-level hash states are deprecated, and yet the only way to an HMAC without allocation:
@@ -176,9 +180,6 @@ void tunnelcap_i_ossl_lane_forget(void *self, void *lane, const void *key);
 void tunnelcap_i_ossl_lane_fini(void *self, void *lane);
 void tunnelcap_i_ossl_seal(void *self, void *lane, tunnelcap_crypto_op *const *ops, uint32_t n);
 void tunnelcap_i_ossl_unseal(void *self, void *lane, tunnelcap_crypto_op *const *ops, uint32_t n);
-
-/* The provider restricted to documented call patterns and EVP, for the tests. */
-const tunnelcap_crypto *tunnelcap_i_crypto_openssl_portable(void);
 
 #endif
 #endif

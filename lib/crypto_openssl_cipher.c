@@ -215,16 +215,21 @@ static int32_t ccm_seal(tunnelcap_i_ossl_lane *lane, tunnelcap_i_ossl_slot *slot
     return ok ? TUNNELCAP_OK : TUNNELCAP_E_CRYPTO;
 }
 
+/* libcrypto notes a forgery as an error of the thread; it is none of the caller's business. */
 static int32_t ccm_open(tunnelcap_i_ossl_lane *lane, tunnelcap_i_ossl_slot *slot,
                         const tunnelcap_i_ossl_key *key, tunnelcap_crypto_op *op)
 {
     const OSSL_PARAM params[] = {OCTETS(OSSL_CIPHER_PARAM_AEAD_TAG, op->icv, key->icv_len),
                                  OSSL_PARAM_END};
+    int genuine;
 
     (void)lane;
     if (!start(slot, TUNNELCAP_I_OPEN, op->nonce, params) || !ccm_lengths(slot, op))
         return TUNNELCAP_E_CRYPTO;
-    return ccm_text(slot, op) ? TUNNELCAP_OK : TUNNELCAP_E_AUTH;
+    ERR_set_mark();
+    genuine = ccm_text(slot, op);
+    ERR_pop_to_mark();
+    return genuine ? TUNNELCAP_OK : TUNNELCAP_E_AUTH;
 }
 
 /* ---- encryption only ---- */

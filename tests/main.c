@@ -12,6 +12,8 @@ static const struct {
     Suite *(*make)(void);
 } suites[] = {
     {"checksum", test_checksum_suite},
+    {"crypto", test_crypto_suite},
+    {"crypto_self_test", test_crypto_self_test_suite},
     {"gre", test_gre_suite},
     {"gre_decap", test_gre_decap_suite},
     {"gre_encap", test_gre_encap_suite},

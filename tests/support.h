@@ -31,6 +31,8 @@
 Suite *test_suite(const char *name, const TTest *const *tests, size_t count);
 
 Suite *test_checksum_suite(void);
+Suite *test_crypto_suite(void);
+Suite *test_crypto_self_test_suite(void);
 Suite *test_gre_suite(void);
 Suite *test_gre_decap_suite(void);
 Suite *test_gre_encap_suite(void);

@@ -13,7 +13,10 @@ import sys
 # From the ground up; those of one line do not know each other, unless listed in ALLOWED.
 LAYERS = [
     ["wire", "atomic", "secure", "status", "version", "packet"],
-    ["checksum", "ip", "object", "gre_header"],
+    ["crypto"],
+    ["checksum", "ip", "object", "gre_header", "crypto_answers"],
+    ["transform"],
+    ["crypto_openssl", "crypto_self_test"],
     ["flow"],
     ["lane"],
     ["outer"],
