@@ -209,22 +209,25 @@ probe() {
 }
 
 # ------------------------------------------------------------------------------ the gateways
-# gateway_config SIDE LOCAL_END REMOTE_END MTU OPTIONS CLAMP
+# gateway_config SIDE LOCAL_END REMOTE_END MTU OPTIONS MORE: one tunnel between the two ends.
 gateway_config() {
-    local edge=$2 customer=$3 route='"prefix": "203.0.113.0/24", "nexthop": "10.99.0.1"'
-    [ "$1" = edge ] || route=''
+    local routes=''
+    if [ "$1" = edge ]; then
+        routes='{"prefix": "203.0.113.0/24", "nexthop": "10.99.0.1"}'
+    fi
     cat <<END
 {
     "side": "$1",
     "gre_tunnels": [{
         "name": "demo",
-        "cloudflare_gre_endpoint": "$edge",
-        "customer_gre_endpoint": "$customer",
+        "cloudflare_gre_endpoint": "$2",
+        "customer_gre_endpoint": "$3",
         "interface_address": "10.99.0.0/31",
         "ttl": 64,
         "mtu": $4$5
     }],
-    "routes": [${route:+{$route\}}]$6
+    "routes": [$routes],
+    "control": "$work/$1.sock"$6
 }
 END
 }
@@ -245,6 +248,7 @@ start() {
 stop() {
     local pid status=0
     kill "$1" 2>/dev/null || true
+    await 10 gone "$1" || kill -KILL "$1"
     wait "$1" || status=$?
     for pid in "${!pids[@]}"; do
         [ "${pids[pid]}" != "$1" ] || unset "pids[$pid]"
@@ -252,13 +256,14 @@ stop() {
     return $status
 }
 
+gone() { ! kill -0 "$1"; }
+
 cleanup() {
     local pid
     trap - EXIT
     for pid in ${pids[@]+"${pids[@]}"}; do
-        kill "$pid" 2>/dev/null || true
+        stop "$pid" || true
     done
-    wait
     [ -z "$keep" ] ||
         find "$work" -name '*.*' -type f -exec cp -t "$keep" {} +
     rm -rf -- "$work"
@@ -290,6 +295,18 @@ start_gateway() {
         die "the gateway of the $1 did not start"
     }
 }
+
+# start_gateways LOCAL REMOTE MTU OPTIONS CLAMP: sets `edge` and `customer`, their processes.
+start_gateways() {
+    gateway_config edge "$1" "$2" "$3" "$4" '' >"$work/edge.json"
+    gateway_config customer "$1" "$2" "$3" "$4" "$5" >"$work/customer.json"
+    start_gateway edge
+    edge=${pids[-1]}
+    start_gateway customer
+    customer=${pids[-1]}
+}
+
+stop_gateways() { stop "$edge" && stop "$customer"; }
 
 # -------------------------------------------------------------------------- files over TCP
 listening() { at origin ss -Hltn "sport = :$1" | grep -q .; }
@@ -398,14 +415,7 @@ show_counters() {
 run_tunnel() {
     local captures=() edge customer pid
     title "$1"
-    gateway_config edge "$2" "$3" "$4" "$5" ", \"control\": \"$work/edge.sock\"" >"$work/edge.json"
-    gateway_config customer "$2" "$3" "$4" "$5" \
-        ", \"clamp_egress\": [\"isp0\"], \"control\": \"$work/customer.sock\"" \
-        >"$work/customer.json"
-    start_gateway edge
-    edge=${pids[-1]}
-    start_gateway customer
-    customer=${pids[-1]}
+    start_gateways "$2" "$3" "$4" "$5" ', "clamp_egress": ["isp0"]'
     capture client eth0 "$work/client.pcap" 'tcp[tcpflags] & tcp-syn != 0'
     capture origin eth0 "$work/origin.pcap" 'tcp[tcpflags] & tcp-syn != 0'
     capture core customer0 "$work/wire.pcap" "$gre or tcp"
@@ -418,20 +428,18 @@ run_tunnel() {
     show_mss $(($4 - 40))
     show_wire
     show_counters
-    check "both gateways ended cleanly" eval "stop $edge && stop $customer"
+    check "both gateways ended cleanly" stop_gateways
 }
 
 # Without the clamp an upload must stall, or the demo would prove nothing about it.
 run_without_clamp() {
+    local edge customer
     title "Counter-proof: the first tunnel without the clamp on the ISP port"
-    gateway_config customer 192.0.2.1 198.51.100.1 1476 '' \
-        ", \"control\": \"$work/customer.sock\"" >"$work/customer.json"
-    gateway_config edge 192.0.2.1 198.51.100.1 1476 '' \
-        ", \"control\": \"$work/edge.sock\"" >"$work/edge.json"
-    start_gateway edge
-    start_gateway customer
-    check "an upload stalls after the handshake, so the clamp is what carried it" \
+    start_gateways 192.0.2.1 198.51.100.1 1476 '' ''
+    transfer download download "$work/file" "$work/got"
+    check "an upload stalls, so it was the clamp that carried those above" \
         not upload "$work/file" "$work/got" 3
+    stop_gateways
 }
 
 not() { ! "$@"; }
@@ -456,86 +464,6 @@ main_inside() {
     fi
     run_without_clamp
     summary "TCP through GRE tunnels between network namespaces"
-}
-
-# ---------------------------------------------------- where namespaces or TUN are forbidden
-# checksum HEX: the Internet checksum (RFC 1071), in hexadecimal.
-checksum() {
-    local hex=$1 sum=0 i
-    [ $((${#hex} % 4)) -eq 0 ] || hex+=00
-    for ((i = 0; i < ${#hex}; i += 4)); do
-        sum=$((sum + 16#${hex:i:4}))
-    done
-    while [ $((sum >> 16)) -gt 0 ]; do
-        sum=$(((sum & 0xffff) + (sum >> 16)))
-    done
-    printf '%04x' $((sum ^ 0xffff))
-}
-
-# write_hex HEX: as bytes.
-write_hex() {
-    local i
-    for ((i = 0; i < ${#1}; i += 2)); do
-        printf '%b' "\\x${1:i:2}"
-    done
-}
-
-# tcp_frame SECOND SEQUENCE OFFSET_AND_FLAGS OPTIONS PAYLOAD_BYTES: a pcap record with a segment
-# from 10.1.0.2 port 40000 to 203.0.113.80 port 80.
-tcp_frame() {
-    local addresses=0a010002cb007150 tcp ip length
-    tcp=9c400050$(printf '%08x' "$2")00000000${3}ffff
-    printf -v length '%0*d' $(($5 * 2)) 0
-    length=${4}${length:0:$(($5 * 2))}
-    tcp+=$(checksum "${addresses}0006$(printf '%04x' $(((${#tcp} + 8 + ${#length}) / 2)))$tcp$length")
-    tcp+=0000$length
-    ip=4500$(printf '%04x' $((20 + ${#tcp} / 2)))000040004006
-    ip+=$(checksum "$ip$addresses")$addresses
-    length=$(printf '%08x' $(((${#ip} + ${#tcp}) / 2)))
-    write_hex "$(printf '%08x' "$1")00000000$length$length$ip$tcp"
-}
-
-# A capture (big-endian pcap, link type raw IP): a SYN with MSS 1460, then data.
-make_capture() {
-    local bytes sequence=1
-    write_hex a1b2c3d40002000400000000000000000004000000000065
-    tcp_frame 1 0 6002 020405b4 0
-    for bytes in 0 1 512 536 1000 1400; do
-        tcp_frame $((sequence + 1)) "$sequence" 5018 '' "$bytes"
-        sequence=$((sequence + bytes))
-    done
-}
-
-content() { tcpdump -ttxnr "$1" 2>/dev/null; }
-
-# round_trip TITLE SPEC
-round_trip() {
-    title "$1"
-    say "tunnelcap-pcap encap --tunnel $2"
-    pcap encap --tunnel "$2" "$work/inner.pcap" "$work/outer.pcap" >/dev/null
-    tcpdump -ttvnr "$work/outer.pcap" -c 2 2>/dev/null | cut -c 1-118 | indent
-    check "all packets are GRE" [ "$(frames "$work/outer.pcap" "$gre")" -eq 7 ]
-    pcap decap "$work/outer.pcap" "$work/back.pcap" >/dev/null
-    check "decap gives back every packet as it was, byte for byte" \
-        [ "$(content "$work/inner.pcap")" = "$(content "$work/back.pcap")" ]
-}
-
-pcap() { "$build/examples/pcap/tunnelcap-pcap" "$@"; }
-
-main_captures() {
-    work=$(mktemp -d)
-    trap cleanup EXIT
-    make_capture >"$work/inner.pcap"
-    round_trip "1. GRE over IPv4" gre,local=192.0.2.1,remote=198.51.100.1
-    round_trip "2. GRE over IPv4 with key, checksum and sequence number" \
-        gre,local=192.0.2.1,remote=198.51.100.1,key=42,csum,seq
-    round_trip "3. GRE over IPv6" gre,local=2001:db8:2::2,remote=2001:db8:3::2
-    title "4. MSS clamp"
-    pcap clamp --mss 1436 "$work/inner.pcap" "$work/clamped.pcap" >/dev/null
-    say "MSS of the SYN: $(mss "$work/inner.pcap" "$syn") before," \
-        "$(mss "$work/clamped.pcap" "$syn") after"
-    check "the MSS of the SYN became 1436" [ "$(mss "$work/clamped.pcap" "$syn")" = 1436 ]
-    summary "captures only; no packet left this program"
 }
 
 # ---------------------------------------------------------------------------------- the whole
@@ -578,6 +506,8 @@ main() {
     title "Network namespaces with TUN devices are not to be had here:"
     say "$reason"
     say "So no live traffic; the same code shows itself on captures instead."
+    # shellcheck source=examples/demo-captures.sh
+    . "$here/demo-captures.sh"
     main_captures
 }
 

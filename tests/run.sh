@@ -218,7 +218,7 @@ stage_valgrind() {
     # shellcheck disable=SC2016 # expanded by the inner shell
     printf '%s\n' "${suites[@]}" | CK_FORK=no xargs -P "$jobs" -I{} valgrind --quiet \
         --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite,possible \
-        --fair-sched=yes "$builds/gcc/tests/tunnelcap-unit" {}
+        --suppressions="$root/tests/valgrind.supp" --fair-sched=yes "$builds/gcc/tests/tunnelcap-unit" {}
     echo "= ${#suites[@]} suites"
 }
 

@@ -23,6 +23,7 @@
 struct hand_tunnel {
     uint8_t header[64]; /* template of all outer headers */
     uint32_t sum;       /* IPv4: of all header fields that are the same in all packets */
+    uint32_t pseudo;    /* sum of the addresses and UDP's number */
     uint32_t key_in;
     uint8_t peer[32]; /* addresses of what comes in: remote, local */
     uint64_t hash_key;

@@ -78,7 +78,6 @@ OUT_OF_LINE int32_t walk(const uint8_t *p, struct outer *outer)
         case 0:
         case 43:
         case 44:
-        case 51:
         case 60:
             break;
         default:
@@ -87,8 +86,8 @@ OUT_OF_LINE int32_t walk(const uint8_t *p, struct outer *outer)
         if (outer->end - outer->at < 8)
             return TUNNELCAP_E_MALFORMED;
         size = ((uint32_t)p[outer->at + 1] + 1) * 8;
-        if (outer->protocol == 51)
-            size = ((uint32_t)p[outer->at + 1] + 2) * 4;
+        if (outer->protocol == 43 && p[outer->at + 3] != 0)
+            return TUNNELCAP_E_PROTOCOL; /* on its way to another stop */
         if (outer->protocol == 44) {
             if (hand_load16(p + outer->at + 2) & 0xfff9)
                 return TUNNELCAP_E_FRAGMENT;
@@ -139,9 +138,7 @@ INLINE int32_t open_udp(const struct hand_tunnel *t, const uint8_t *p, struct ou
         if (o.ipv6)
             return TUNNELCAP_E_NO_CHECKSUM;
     } else {
-        uint32_t pseudo = o.ipv6 ? hand_sum(p + 8, 32) : hand_sum(p + 12, 8);
-
-        if (hand_fold(hand_sum(udp, len) + pseudo + 17 + len) != 0xffff)
+        if (hand_fold(hand_sum(udp, len) + t->pseudo + len) != 0xffff)
             return TUNNELCAP_E_CHECKSUM;
     }
     outer->at += 8;
@@ -374,8 +371,7 @@ INLINE int udp_expected(const struct hand_tunnel *t, const uint8_t *p, uint32_t 
         return 0;
     if (hand_load16(udp + 6) == 0)
         return !o.ipv6;
-    return hand_fold((o.ipv6 ? (uint32_t)hand_sum(p + 8, 32) : hand_sum(p + 12, 8)) + 17U + len +
-                     hand_sum(udp, len)) == 0xffff;
+    return hand_fold(hand_sum(udp, len) + t->pseudo + len) == 0xffff;
 }
 
 /* An ordinary packet: no options, the tunnel's own flags, IPv4 without options inside, no

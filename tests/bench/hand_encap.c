@@ -19,7 +19,7 @@ struct inner {
 uint16_t hand_sum(const uint8_t *p, size_t len)
 {
     uint64_t a = 0, b = 0, c = 0, d = 0;
-    uint8_t last[8] = {0}, swapped[2];
+    uint8_t last[2] = {0}, swapped[2];
     uint16_t sum;
 
     for (; len >= 32; p += 32, len -= 32) {
@@ -31,9 +31,19 @@ uint16_t hand_sum(const uint8_t *p, size_t len)
     a = hand_add_carry(hand_add_carry(a, b), hand_add_carry(c, d));
     for (; len >= 8; p += 8, len -= 8)
         a = hand_add_carry(a, hand_raw64(p));
-    if (len > 0) {
-        memcpy(last, p, len);
-        a = hand_add_carry(a, hand_raw64(last));
+    if (len & 4) {
+        a = hand_add_carry(a, hand_raw32(p));
+        p += 4;
+    }
+    if (len & 2) {
+        memcpy(&sum, p, sizeof(sum));
+        a = hand_add_carry(a, sum);
+        p += 2;
+    }
+    if (len & 1) {
+        last[0] = *p;
+        memcpy(&sum, last, sizeof(sum));
+        a = hand_add_carry(a, sum);
     }
     sum = (uint16_t)hand_fold64(a);
     memcpy(swapped, &sum, sizeof(sum));
@@ -85,6 +95,7 @@ void hand_init_gre(struct hand_tunnel *t, const tunnelcap_gre_config *config)
     hand_store16(h + 2, TUNNELCAP_ETHERTYPE_IPV4);
     if (key)
         hand_store32(h + (csum ? 8 : 4), config->key_out);
+    t->pseudo = hand_sum(t->peer, sizeof(t->peer)) + 17U;
     t->key_in = config->key_in;
     t->udp_port = config->udp_port;
     atomic_init(&t->seq, config->seq_start);
@@ -164,24 +175,18 @@ INLINE int is_fragment(const uint8_t *p, const struct inner *inner)
 }
 
 /* UDP length, source port and checksum; the GRE header behind it is complete. */
-INLINE void write_udp(const uint8_t *p, uint8_t *h, uint32_t total, uint64_t hash,
-                      const struct inner *inner, struct options o)
+INLINE void write_udp(const struct hand_tunnel *t, const uint8_t *p, uint8_t *h, uint32_t total,
+                      uint64_t hash, const struct inner *inner, struct options o)
 {
     uint32_t ip = o.ipv6 ? 40 : 20;
     uint32_t len = total - ip;
-    uint64_t pseudo;
     uint32_t sum;
 
     hand_store16(h + ip, 49152 | (uint32_t)(hash & 0x3fff));
     hand_store16(h + ip + 4, len);
     if (o.udp_zero && !is_fragment(p, inner))
         return;
-    if (o.ipv6)
-        pseudo = (uint64_t)hand_sum(h + 8, 32);
-    else
-        pseudo = (uint64_t)hand_load16(h + 12) + hand_load16(h + 14) + hand_load16(h + 16) +
-                 hand_load16(h + 18);
-    sum = ~hand_fold(hand_sum(h + ip, len) + (uint32_t)pseudo + 17 + len) & 0xffff;
+    sum = ~hand_fold(hand_sum(h + ip, len) + t->pseudo + len) & 0xffff;
     hand_store16(h + ip + 6, sum != 0 ? sum : 0xffff);
 }
 
@@ -236,7 +241,7 @@ INLINE int32_t wrap(struct hand_tunnel *t, tunnelcap_pkt *pkt, struct options o)
     if (o.csum)
         hand_store16(h + gre + 4, ~(uint32_t)hand_sum(h + gre, total - gre));
     if (o.udp)
-        write_udp(p, h, total, hash, &inner, o);
+        write_udp(t, p, h, total, hash, &inner, o);
     pkt->off -= n;
     pkt->len = total;
     return TUNNELCAP_OK;

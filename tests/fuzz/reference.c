@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { TCP = 6, UDP = 17, GRE = 47, FRAGMENT = 44, AUTHENTICATION = 51 };
+enum { UDP = 17, ROUTING = 43, FRAGMENT = 44, GRE = 47 };
 
 uint32_t reference_load16(const uint8_t *p)
 {
@@ -54,24 +54,21 @@ static bool parse_ipv4(const uint8_t *p, size_t len, struct reference_ip *ip)
     ip->tos = p[1];
     ip->first = reference_load16(p + 6) % 0x2000 == 0;
     ip->fragment = !ip->first || (p[6] & 0x20);
+    ip->in_transit = false;
     ip->address_len = 4;
     ip->addresses = p + 12;
     return true;
 }
 
+/* An authentication header is none: what it protects is not looked at. */
 static bool is_extension(uint32_t protocol)
 {
-    return protocol == 0 || protocol == 43 || protocol == FRAGMENT || protocol == 60 ||
-           protocol == AUTHENTICATION;
+    return protocol == 0 || protocol == ROUTING || protocol == FRAGMENT || protocol == 60;
 }
 
 static uint32_t extension_len(const uint8_t *p, uint32_t protocol)
 {
-    if (protocol == FRAGMENT)
-        return 8;
-    if (protocol == AUTHENTICATION)
-        return ((uint32_t)p[1] + 2) * 4;
-    return ((uint32_t)p[1] + 1) * 8;
+    return protocol == FRAGMENT ? 8 : ((uint32_t)p[1] + 1) * 8;
 }
 
 /* Walk the extension headers from ip->upper on; no more than 16, the library's bound. */
@@ -81,6 +78,7 @@ static bool walk(const uint8_t *p, size_t len, struct reference_ip *ip)
 
     ip->first = true;
     ip->fragment = false;
+    ip->in_transit = false;
     for (int seen = 0; is_extension(ip->protocol) && ip->first; seen++) {
         const uint8_t *header = p + ip->upper;
 
@@ -91,6 +89,7 @@ static bool walk(const uint8_t *p, size_t len, struct reference_ip *ip)
             ip->first = (reference_load16(header + 2) & 0xfff8) == 0;
             ip->fragment |= !ip->first || (header[3] & 1);
         }
+        ip->in_transit |= ip->protocol == ROUTING && header[3] != 0;
         ip->upper += extension_len(header, ip->protocol);
         ip->protocol = header[0];
     }
@@ -195,7 +194,7 @@ bool reference_outer_parse(const struct reference_tunnel *tunnel, const uint8_t 
         return false;
     if (meta && meta->at != TUNNELCAP_AT_IP)
         return parse_behind_ip(tunnel, p, len, meta, outer);
-    if (!reference_ip_parse(p, len, &ip) || ip.end > len || ip.fragment)
+    if (!reference_ip_parse(p, len, &ip) || ip.end > len || ip.fragment || ip.in_transit)
         return false;
     if (ip.version == 4 && !verified && reference_sum(p, ip.upper, 0) != 0xffff)
         return false;

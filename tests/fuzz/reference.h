@@ -31,8 +31,9 @@ struct reference_ip {
     uint32_t end;      /* offset of the packet's end by its length field */
     uint32_t protocol; /* of what follows */
     uint32_t tos;
-    bool fragment; /* one of several */
-    bool first;    /* not a fragment, or the first one */
+    bool fragment;   /* one of several */
+    bool first;      /* not a fragment, or the first one */
+    bool in_transit; /* a routing header names a next stop */
     uint32_t address_len;
     const uint8_t *addresses; /* source, then destination */
 };

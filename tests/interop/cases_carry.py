@@ -48,6 +48,10 @@ TUNNELS = {
         "gre", {"udp_port": 4754, "outer": 6},
         "type ip6gre encaplimit none %s encap fou encap-sport auto encap-dport 4754 encap-udp6-csum"
         % V6, "46", 0, (17,), (17,)),
+    "gre_in_udp_key_checksum_sequence": Tunnel(
+        "gre", dict(FULL_CONFIG, udp_port=4754),
+        "type gre %s %s encap fou encap-sport auto encap-dport 4754 encap-csum"
+        % (FULL_GUEST, V4), "46", FULL, (17,), (17,)),
     "ipip": Tunnel("ipip", {}, "type ipip " + V4, "4", None, (4,), (4,)),
     "6in4": Tunnel("ipip", {}, "type sit " + V4, "6", None, (41,), (41,)),
     "4in6_with_encapsulation_limit": Tunnel(

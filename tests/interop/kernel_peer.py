@@ -20,10 +20,10 @@ import sys
 import time
 
 KERNELS = {"6.1": "linux-image-cloud-amd64", "6.12": "linux-image-6.12-cloud-amd64"}
-PACKAGES = ("qemu-system-x86 busybox-static kmod iproute2 nftables iptables iputils-ping ethtool"
-            " tcpdump").split()
+PACKAGES = ("qemu-system-x86 busybox-static kmod iproute2 nftables iptables iputils-ping"
+            " ethtool").split()
 TOOLS = ("ip", "nft", "xtables-nft-multi", "ping", "dash", "kmod", "ethtool")
-NEEDED = TOOLS + ("qemu-system-x86_64", "busybox", "depmod", "dpkg-deb", "apt-get", "tcpdump")
+NEEDED = TOOLS + ("qemu-system-x86_64", "busybox", "depmod", "dpkg-deb", "apt-get")
 MODULES = ("net/ipv4", "net/ipv6", "net/netfilter", "net/packet", "net/core", "net/802",
            "net/llc", "drivers/virtio", "drivers/net/virtio_net", "drivers/net/net_failover",
            "drivers/char/virtio_console", "drivers/char/hw_random/virtio-rng", "lib", "crypto")

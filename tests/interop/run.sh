@@ -43,8 +43,10 @@ import kernel_peer; print(*kernel_peer.PACKAGES)" "$here")
 command -v python3 >/dev/null || skip "python3 is missing"
 command -v dpkg-query >/dev/null || skip "this is not Debian, whose kernel is the other end"
 install_packages
-# The image is made here, since inside the new network namespace there is no network.
-reason=$(python3 "$here/kernel_peer.py" "$kernel" "$cache" 2>&1) || skip "$reason"
+# The image is made here, since inside the new network namespace there is no network; by one at
+# a time.
+mkdir -p "$cache"
+reason=$(flock "$cache" python3 "$here/kernel_peer.py" "$kernel" "$cache" 2>&1) || skip "$reason"
 
 flags=-nm
 [ "$(id -u)" -eq 0 ] || flags=-Urnm

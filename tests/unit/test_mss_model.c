@@ -169,7 +169,7 @@ START_TEST(clamp_agrees_with_the_model_on_random_segments)
     static test_frame frame, want;
     test_random random = {5};
     uint32_t seen[16] = {0};
-    for (uint32_t round = 0; round < 60000; round++) {
+    for (uint32_t round = 0; round < 20000; round++) {
         tunnelcap_mss_config config = random_config(&random);
         segment s = random_segment(&random, round & 1);
         uint32_t headroom = test_below(&random, 3) ? 4 : test_below(&random, 4);
@@ -194,7 +194,7 @@ START_TEST(clamp_agrees_with_the_model_on_random_segments)
         TUNNELCAP_MSS_CLAMPED,   TUNNELCAP_MSS_INSERTED, TUNNELCAP_MSS_SMALL, TUNNELCAP_MSS_ABSENT,
         TUNNELCAP_MSS_PROTECTED, TUNNELCAP_MSS_NO_ROOM,  TUNNELCAP_NOT_SYN,   15};
     for (size_t i = 0; i < TEST_COUNT(statuses); i++)
-        ck_assert_msg(seen[statuses[i]] > 100, "status %d came %u times", (int)statuses[i],
+        ck_assert_msg(seen[statuses[i]] > 30, "status %d came %u times", (int)statuses[i],
                       (unsigned)seen[statuses[i]]);
 }
 END_TEST

@@ -7,7 +7,7 @@
 
 static test_frame frame;
 
-enum { TUNNELS = 6, IDS = 9, ROUTES = 12, REMOTES = 7, FLOWS = 4096 };
+enum { TUNNELS = 6, IDS = 9, ROUTES = 12, REMOTES = 7, FLOWS = 2048 };
 
 typedef struct model_tunnel {
     uint64_t id; /* 0: this entry is free */
@@ -282,7 +282,7 @@ START_TEST(table_agrees_with_the_model_through_random_changes)
     memset(&committed, 0, sizeof(committed));
     tunnelcap_table *table = test_table_new(TUNNELS, ROUTES, 1);
     tunnelcap_lane *lane = test_table_lane(table);
-    for (uint32_t round = 0; round < 3000; round++) {
+    for (uint32_t round = 0; round < 1000; round++) {
         changing = committed;
         must(tunnelcap_table_begin(table));
         uint32_t operations = test_below(&random, 12);
@@ -341,7 +341,7 @@ START_TEST(longest_prefix_agrees_with_brute_force)
     }
     must(tunnelcap_table_commit(table, NULL));
     uint32_t found = 0;
-    for (uint32_t round = 0; round < 5000; round++) {
+    for (uint32_t round = 0; round < 2000; round++) {
         tunnelcap_addr addr = random_addr(&random);
         for (uint32_t at = 1; at < (addr.family == TUNNELCAP_IPV6 ? 16u : 4u); at++)
             addr.bytes[at] = (uint8_t)(test_next(&random) & 0x41);
@@ -365,7 +365,7 @@ START_TEST(longest_prefix_agrees_with_brute_force)
         ck_assert_int_eq(chosen->prefix_len, best);
         found++;
     }
-    ck_assert_uint_gt(found, 1000);
+    ck_assert_uint_gt(found, 400);
     test_table_end(table, lane);
 }
 END_TEST
