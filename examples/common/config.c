@@ -61,6 +61,26 @@ static void read_control(const reader_value *value, void *target)
         memcpy(conf->control, path, strlen(path) + 1);
 }
 
+void config_read_path(const reader_value *value, char **path)
+{
+    const char *text = reader_string(value);
+
+    if (text == NULL)
+        return;
+    if (text[0] == '\0') {
+        reader_wrong(value, "the path is empty");
+        return;
+    }
+    *path = strdup(text);
+    if (*path == NULL)
+        reader_wrong(value, "%s", strerror(ENOMEM));
+}
+
+static void read_state_dir(const reader_value *value, void *target)
+{
+    config_read_path(value, &((config *)target)->state_dir);
+}
+
 static void read_egress_device(const reader_value *value, void *target)
 {
     config *conf = target;
@@ -85,6 +105,11 @@ static void read_ipip_tunnels(const reader_value *value, void *target)
     reader_array(value, config_read_ipip_tunnel, target);
 }
 
+static void read_ipsec_tunnels(const reader_value *value, void *target)
+{
+    reader_array(value, config_read_ipsec_tunnel, target);
+}
+
 static void read_routes(const reader_value *value, void *target)
 {
     reader_array(value, config_read_route, target);
@@ -95,9 +120,11 @@ static const reader_field fields[] = {
     {.name = "side", .handle = read_side, .required = true},
     {.name = "tun", .handle = read_tun},
     {.name = "control", .handle = read_control},
+    {.name = "state_dir", .handle = read_state_dir},
     {.name = "clamp_egress", .handle = read_clamp_egress},
     {.name = "gre_tunnels", .handle = read_gre_tunnels},
     {.name = "ipip_tunnels", .handle = read_ipip_tunnels},
+    {.name = "ipsec_tunnels", .handle = read_ipsec_tunnels},
     {.name = "routes", .handle = read_routes},
     {.name = NULL},
 };
@@ -106,7 +133,8 @@ static const reader_field fields[] = {
 static config *make_room(const json_t *root)
 {
     size_t tunnels = json_array_size(json_object_get(root, "gre_tunnels")) +
-                     json_array_size(json_object_get(root, "ipip_tunnels"));
+                     json_array_size(json_object_get(root, "ipip_tunnels")) +
+                     json_array_size(json_object_get(root, "ipsec_tunnels"));
     size_t routes = json_array_size(json_object_get(root, "routes")) + 2 * tunnels;
     size_t devices = json_array_size(json_object_get(root, "clamp_egress"));
     config *conf = calloc(1, sizeof *conf);
@@ -182,9 +210,17 @@ void config_free(config *conf)
 {
     if (conf == NULL)
         return;
+    for (size_t i = 0; i < conf->tunnel_count; i++) {
+        config_tunnel *tunnel = &conf->tunnels[i];
+        if (tunnel->kind != TUNNELCAP_KIND_ESP)
+            continue;
+        free(tunnel->encap.esp.key_file);
+        free(tunnel->encap.esp.state_dir);
+    }
     free(conf->tunnels);
     free(conf->routes);
     free(conf->clamp_egress);
+    free(conf->state_dir);
     free(conf);
 }
 
@@ -198,8 +234,14 @@ const config_tunnel *config_find(const config *conf, const char *name)
 
 const tunnelcap_outer *config_outer(const config_tunnel *tunnel)
 {
-    return tunnel->kind == TUNNELCAP_KIND_GRE ? &tunnel->encap.gre.outer
-                                              : &tunnel->encap.ipip.outer;
+    switch (tunnel->kind) {
+    case TUNNELCAP_KIND_GRE:
+        return &tunnel->encap.gre.outer;
+    case TUNNELCAP_KIND_IPIP:
+        return &tunnel->encap.ipip.outer;
+    default:
+        return &tunnel->encap.esp.outer;
+    }
 }
 
 tunnelcap_table *config_table(const config *conf, const uint8_t *seed, uint32_t lanes, FILE *errors)

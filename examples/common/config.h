@@ -15,9 +15,10 @@
 #include <tunnelcap/tunnelcap.h>
 
 enum {
-    CONFIG_NAME_SIZE = 16,     /* names of tunnels and of network devices, with their end */
-    CONFIG_PATH_SIZE = 40,     /* "ipip_tunnels[4294967295]", with its end */
-    CONFIG_CONTROL_SIZE = 108, /* path of a UNIX socket, with its end */
+    CONFIG_NAME_SIZE = 16,      /* names of tunnels and of network devices, with their end */
+    CONFIG_LONG_NAME_SIZE = 64, /* names of IPsec tunnels, with their end */
+    CONFIG_PATH_SIZE = 40,      /* "ipsec_tunnels[4294967295]", with its end */
+    CONFIG_CONTROL_SIZE = 108,  /* path of a UNIX socket, with its end */
     CONFIG_MIN_MTU = 576
 };
 
@@ -33,18 +34,30 @@ typedef struct config_interface {
     uint8_t prefix_len;
 } config_interface;
 
-/* A tunnel, ready for tunnelcap_table_set_gre() or tunnelcap_table_set_ipip(). */
+/* What the file says of an IPsec tunnel. Its keys are elsewhere. */
+typedef struct config_esp {
+    tunnelcap_outer outer;  /* remote has family 0 where the far end is not known beforehand */
+    char *key_file;         /* the SAs of this tunnel */
+    char *state_dir;        /* where sender ids are remembered */
+    bool udp;               /* ESP in UDP (RFC 3948) */
+    bool replay_protection; /* check sequence numbers of what comes in */
+    bool allow_null_cipher; /* permit SAs that do not encrypt */
+} config_esp;
+
+/* A tunnel, ready for tunnelcap_table_set_gre() or tunnelcap_table_set_ipip(), or to be given SAs
+ * for tunnelcap_table_set_esp(). */
 typedef struct config_tunnel {
     uint64_t id; /* 1, 2, ... : its place in config.tunnels plus one */
-    char name[CONFIG_NAME_SIZE];
+    char name[CONFIG_LONG_NAME_SIZE];
     char path[CONFIG_PATH_SIZE]; /* where it stands in the file: "gre_tunnels[2]" */
-    uint8_t kind;                /* TUNNELCAP_KIND_GRE or TUNNELCAP_KIND_IPIP */
+    uint8_t kind;                /* TUNNELCAP_KIND_GRE, _IPIP or _ESP */
     config_interface inner4;
     config_interface inner6;
     tunnelcap_tunnel policy;
     union {
         tunnelcap_gre_config gre;   /* where kind is GRE */
         tunnelcap_ipip_config ipip; /* where kind is IPIP */
+        config_esp esp;             /* where kind is ESP */
     } encap;
 } config_tunnel;
 
@@ -62,6 +75,7 @@ typedef struct config {
     enum config_side side;
     config_device tun;
     char control[CONFIG_CONTROL_SIZE]; /* empty unless given */
+    char *state_dir;                   /* of IPsec tunnels that name none; or NULL */
     config_tunnel *tunnels;            /* at least one */
     size_t tunnel_count;
     config_route *routes;
@@ -80,10 +94,11 @@ void config_free(config *conf);
 /* The tunnel of this name, or NULL. */
 const config_tunnel *config_find(const config *conf, const char *name);
 
-/* The outer header policy of a tunnel of either kind: its endpoints, TTL and the like. */
+/* The outer header policy of a tunnel of any kind: its endpoints, TTL and the like. */
 const tunnelcap_outer *config_outer(const config_tunnel *tunnel);
 
-/* A table of all tunnels and routes with room for `lanes` lanes. The configuration that
+/* A table of all tunnels and routes with room for `lanes` lanes; IPsec tunnels have no SAs and,
+ * unless the file gives one, a provisional MTU in it. The configuration that
  * config_load() returned has been through this already, so NULL means that memory is short
  * (and `errors` says so). Free it with tunnelcap_table_free(). */
 tunnelcap_table *config_table(const config *conf, const uint8_t *seed, uint32_t lanes,

@@ -9,11 +9,15 @@
 #include "config.h"
 #include "reader.h"
 
-/* Handlers of the elements of gre_tunnels, ipip_tunnels and routes; the target is the config,
- * whose arrays have room already. */
+/* Handlers of the elements of gre_tunnels, ipip_tunnels, ipsec_tunnels and routes; the target is
+ * the config, whose arrays have room already. */
 reader_handler config_read_gre_tunnel;
 reader_handler config_read_ipip_tunnel;
+reader_handler config_read_ipsec_tunnel;
 reader_handler config_read_route;
+
+/* Keep a copy of a path of the file system; a mistake if it is empty. */
+void config_read_path(const reader_value *value, char **path);
 
 /* Make routes to the far interface addresses of all tunnels. */
 void config_connect(config *conf);

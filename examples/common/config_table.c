@@ -3,7 +3,14 @@
 /* From a configuration to the library's table, whose refusals become mistakes of the file. */
 #include "config_parts.h"
 
-enum { LONGEST_PACKET = 65535, IPV6_MIN_MTU = 1280 };
+enum {
+    LONGEST_PACKET = 65535,
+    IPV6_MIN_MTU = 1280,
+    PROVISIONAL_MTU =
+        1400,            /* of IPsec tunnels: what fits depends on an SA, and there is none yet */
+    MOST_SAS_EACH = 128, /* of an IPsec tunnel, inbound */
+    FEWEST_SAS = 1024
+};
 
 static void refused(reader *rd, const char *path, int32_t status)
 {
@@ -13,9 +20,15 @@ static void refused(reader *rd, const char *path, int32_t status)
 
 static int32_t set_tunnel(tunnelcap_table *table, const config_tunnel *tunnel)
 {
+    tunnelcap_tunnel policy = tunnel->policy;
+
     if (tunnel->kind == TUNNELCAP_KIND_GRE)
-        return tunnelcap_table_set_gre(table, tunnel->id, &tunnel->policy, &tunnel->encap.gre);
-    return tunnelcap_table_set_ipip(table, tunnel->id, &tunnel->policy, &tunnel->encap.ipip);
+        return tunnelcap_table_set_gre(table, tunnel->id, &policy, &tunnel->encap.gre);
+    if (tunnel->kind == TUNNELCAP_KIND_IPIP)
+        return tunnelcap_table_set_ipip(table, tunnel->id, &policy, &tunnel->encap.ipip);
+    if (policy.mtu == 0)
+        policy.mtu = PROVISIONAL_MTU;
+    return tunnelcap_table_set_esp(table, tunnel->id, &policy, NULL);
 }
 
 static void fill(tunnelcap_table *table, const config *conf, reader *rd)
@@ -80,6 +93,8 @@ tunnelcap_table *config_make_table(const config *conf, const uint8_t *seed, uint
     capacity.tunnels = (uint32_t)conf->tunnel_count;
     capacity.routes = conf->route_count == 0 ? 1 : (uint32_t)conf->route_count;
     capacity.lanes = lanes;
+    if (capacity.tunnels > FEWEST_SAS / MOST_SAS_EACH)
+        capacity.sas = capacity.tunnels * MOST_SAS_EACH;
     int32_t status = tunnelcap_table_new(&capacity, seed, NULL, &table);
     if (status != TUNNELCAP_OK) {
         refused(rd, "", status);

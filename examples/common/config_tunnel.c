@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026, The tunnelcap authors */
-/* The elements of gre_tunnels and ipip_tunnels. */
+/* The elements of gre_tunnels, ipip_tunnels and ipsec_tunnels. */
 #include "address.h"
 #include "config_parts.h"
 
@@ -14,21 +14,20 @@ typedef struct draft {
 
 static tunnelcap_outer *outer_of(config_tunnel *tunnel)
 {
-    return tunnel->kind == TUNNELCAP_KIND_GRE ? &tunnel->encap.gre.outer
-                                              : &tunnel->encap.ipip.outer;
+    return (tunnelcap_outer *)(uintptr_t)config_outer(tunnel);
 }
 
 static void read_name(const reader_value *value, void *target)
 {
     draft *d = target;
     const char *name = reader_string(value);
+    size_t size = d->tunnel->kind == TUNNELCAP_KIND_ESP ? CONFIG_LONG_NAME_SIZE : CONFIG_NAME_SIZE;
 
     if (name == NULL)
         return;
     size_t len = strlen(name);
-    if (len == 0 || len >= sizeof d->tunnel->name)
-        reader_wrong(value, "\"%s\" has %zu characters, not 1 to %d", name, len,
-                     CONFIG_NAME_SIZE - 1);
+    if (len == 0 || len >= size)
+        reader_wrong(value, "\"%s\" has %zu characters, not 1 to %zu", name, len, size - 1);
     else if (strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") !=
              len)
         reader_wrong(value, "\"%s\" has characters other than letters, digits, _ and -", name);
@@ -231,18 +230,40 @@ static void read_udp_port(const reader_value *value, void *target)
     gre->udp_port = (uint16_t)port;
 }
 
-/* Fields of tunnels of every kind; later ones rely on the endpoints being there already. The
+static void read_key_file(const reader_value *value, void *target)
+{
+    config_read_path(value, &((draft *)target)->tunnel->encap.esp.key_file);
+}
+
+static void read_state_dir(const reader_value *value, void *target)
+{
+    config_read_path(value, &((draft *)target)->tunnel->encap.esp.state_dir);
+}
+
+static void read_udp(const reader_value *value, void *target)
+{
+    reader_boolean(value, &((draft *)target)->tunnel->encap.esp.udp);
+}
+
+static void read_replay_protection(const reader_value *value, void *target)
+{
+    reader_boolean(value, &((draft *)target)->tunnel->encap.esp.replay_protection);
+}
+
+static void read_allow_null_cipher(const reader_value *value, void *target)
+{
+    reader_boolean(value, &((draft *)target)->tunnel->encap.esp.allow_null_cipher);
+}
+
+static void read_psk(const reader_value *value, void *target)
+{
+    (void)target;
+    reader_wrong(value, "is for IKE, which is not spoken here: use key_file");
+}
+
+/* Fields of tunnels of every kind, behind the endpoints, on which some of them rely. The
  * service's own fields, which do not matter to a data plane, are accepted without a look. */
-static const reader_field fields[] = {
-    {.name = "name", .handle = read_name, .required = true},
-    {.name = "cloudflare_gre_endpoint",
-     .alias = "cloudflare_endpoint",
-     .handle = read_edge_endpoint,
-     .required = true},
-    {.name = "customer_gre_endpoint",
-     .alias = "customer_endpoint",
-     .handle = read_customer_endpoint,
-     .required = true},
+static const reader_field common_fields[] = {
     {.name = "interface_address", .handle = read_interface4},
     {.name = "interface_address6", .handle = read_interface6},
     {.name = "ttl", .handle = read_ttl},
@@ -260,6 +281,34 @@ static const reader_field fields[] = {
     {.name = NULL},
 };
 
+static const reader_field fields[] = {
+    {.name = "name", .handle = read_name, .required = true},
+    {.name = "cloudflare_gre_endpoint",
+     .alias = "cloudflare_endpoint",
+     .handle = read_edge_endpoint,
+     .required = true},
+    {.name = "customer_gre_endpoint",
+     .alias = "customer_endpoint",
+     .handle = read_customer_endpoint,
+     .required = true},
+    {.then = common_fields},
+};
+
+static const reader_field ipsec_fields[] = {
+    {.name = "name", .handle = read_name, .required = true},
+    {.name = "cloudflare_endpoint", .handle = read_edge_endpoint, .required = true},
+    {.name = "customer_endpoint", .handle = read_customer_endpoint},
+    {.name = "key_file", .handle = read_key_file, .required = true},
+    {.name = "state_dir", .handle = read_state_dir},
+    {.name = "udp", .handle = read_udp},
+    {.name = "replay_protection", .handle = read_replay_protection},
+    {.name = "allow_null_cipher", .handle = read_allow_null_cipher},
+    {.name = "psk", .handle = read_psk},
+    {.name = "psk_metadata"},
+    {.name = "custom_remote_identities"},
+    {.then = common_fields},
+};
+
 static const reader_field gre_fields[] = {
     {.name = "key", .handle = read_key},           {.name = "key_in", .handle = read_key_in},
     {.name = "key_out", .handle = read_key_out},   {.name = "checksum", .handle = read_checksum},
@@ -267,7 +316,46 @@ static const reader_field gre_fields[] = {
     {.name = "udp_port", .handle = read_udp_port}, {.then = fields},
 };
 
-static void read_tunnel(const reader_value *value, config *conf, uint8_t kind)
+static bool is_given(const reader_value *object, const char *name)
+{
+    const json_t *json = json_object_get(object->json, name);
+
+    return json != NULL && !json_is_null(json);
+}
+
+/* What cannot be seen field by field. Only the edge can wait for its far end to speak first. */
+static void complete_ipsec(const reader_value *value, const config *conf, config_tunnel *tunnel)
+{
+    config_esp *esp = &tunnel->encap.esp;
+
+    if (conf->side == CONFIG_SIDE_CUSTOMER && !is_given(value, "customer_endpoint"))
+        reader_mistake(value->reader, tunnel->path,
+                       "customer_endpoint is missing: only the edge can do without it");
+    if (esp->state_dir == NULL && conf->state_dir != NULL)
+        esp->state_dir = strdup(conf->state_dir);
+    if (esp->state_dir == NULL && !is_given(value, "state_dir"))
+        reader_mistake(value->reader, tunnel->path,
+                       "state_dir is missing, here and for all tunnels: without it nothing keeps "
+                       "a restart from repeating nonces under the same keys");
+}
+
+static void set_defaults(config_tunnel *tunnel)
+{
+    tunnelcap_esp_config esp;
+
+    tunnelcap_tunnel_init(&tunnel->policy, sizeof tunnel->policy);
+    if (tunnel->kind == TUNNELCAP_KIND_GRE) {
+        tunnelcap_gre_config_init(&tunnel->encap.gre, sizeof tunnel->encap.gre);
+    } else if (tunnel->kind == TUNNELCAP_KIND_IPIP) {
+        tunnelcap_ipip_config_init(&tunnel->encap.ipip, sizeof tunnel->encap.ipip);
+    } else {
+        tunnelcap_esp_config_init(&esp, sizeof esp);
+        tunnel->encap.esp.outer = esp.outer;
+    }
+}
+
+static void read_tunnel(const reader_value *value, config *conf, uint8_t kind,
+                        const reader_field *its_fields)
 {
     config_tunnel *tunnel = &conf->tunnels[conf->tunnel_count];
     draft d = {.conf = conf, .tunnel = tunnel};
@@ -276,21 +364,24 @@ static void read_tunnel(const reader_value *value, config *conf, uint8_t kind)
     snprintf(tunnel->path, sizeof tunnel->path, "%.*s", CONFIG_PATH_SIZE - 1, value->path);
     tunnel->id = conf->tunnel_count + 1;
     tunnel->kind = kind;
-    tunnelcap_tunnel_init(&tunnel->policy, sizeof tunnel->policy);
-    if (kind == TUNNELCAP_KIND_GRE)
-        tunnelcap_gre_config_init(&tunnel->encap.gre, sizeof tunnel->encap.gre);
-    else
-        tunnelcap_ipip_config_init(&tunnel->encap.ipip, sizeof tunnel->encap.ipip);
-    reader_object(value, kind == TUNNELCAP_KIND_GRE ? gre_fields : fields, &d);
+    set_defaults(tunnel);
+    reader_object(value, its_fields, &d);
+    if (kind == TUNNELCAP_KIND_ESP && json_is_object(value->json))
+        complete_ipsec(value, conf, tunnel);
     conf->tunnel_count++;
 }
 
 void config_read_gre_tunnel(const reader_value *value, void *target)
 {
-    read_tunnel(value, target, TUNNELCAP_KIND_GRE);
+    read_tunnel(value, target, TUNNELCAP_KIND_GRE, gre_fields);
 }
 
 void config_read_ipip_tunnel(const reader_value *value, void *target)
 {
-    read_tunnel(value, target, TUNNELCAP_KIND_IPIP);
+    read_tunnel(value, target, TUNNELCAP_KIND_IPIP, fields);
+}
+
+void config_read_ipsec_tunnel(const reader_value *value, void *target)
+{
+    read_tunnel(value, target, TUNNELCAP_KIND_ESP, ipsec_fields);
 }
