@@ -262,13 +262,16 @@ TUNNELCAP_I_INLINE uint32_t decap_plain(const tunnelcap_gre *gre, tunnelcap_pkt 
                                         tunnelcap_gre_rx *rx, uint32_t family, uint32_t flags)
 {
     const uint8_t *p = pkt->buf + pkt->off;
+    const uint8_t *g;
+    const uint8_t *inner;
     uint32_t n = gre->plain_in;
-    const uint8_t *g = p + gre->gre_in_at;
-    const uint8_t *inner = p + n;
     uint32_t end;
 
-    if (n == 0 || pkt->len < n + TUNNELCAP_I_IPV4_HEADER ||
-        tunnelcap_i_word32(g) != tunnelcap_i_word32(gre->gre_in))
+    if (n == 0 || pkt->len < n + TUNNELCAP_I_IPV4_HEADER)
+        return 0;
+    g = p + gre->gre_in_at;
+    inner = p + n;
+    if (tunnelcap_i_word32(g) != tunnelcap_i_word32(gre->gre_in))
         return 0;
     end = tunnelcap_i_outer_read_plain(
         &gre->outer, family,

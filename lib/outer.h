@@ -303,7 +303,7 @@ TUNNELCAP_I_INLINE void tunnelcap_i_prefetch(const tunnelcap_pkt *pkts, uint32_t
     enum { AHEAD = 6 };
 
     if (count - i > AHEAD)
-        __builtin_prefetch(pkts[i + AHEAD].buf + pkts[i + AHEAD].off, 1);
+        __builtin_prefetch((const void *)((uintptr_t)pkts[i + AHEAD].buf + pkts[i + AHEAD].off), 1);
 #else
     (void)pkts, (void)i, (void)count;
 #endif
