@@ -15,7 +15,6 @@ static uint64_t add_carry(uint64_t sum, uint64_t word)
 uint32_t tunnelcap_i_sum(const uint8_t *p, size_t n)
 {
     uint64_t a = 0, b = 0, c = 0, d = 0;
-    uint8_t tail[8] = {0};
     uint8_t swapped[2];
     uint16_t native;
 
@@ -28,9 +27,22 @@ uint32_t tunnelcap_i_sum(const uint8_t *p, size_t n)
     a = add_carry(add_carry(a, b), add_carry(c, d));
     for (; n >= 8; p += 8, n -= 8)
         a = add_carry(a, tunnelcap_i_word64(p));
-    for (size_t i = 0; i < n; i++)
-        tail[i] = p[i];
-    a = add_carry(a, tunnelcap_i_word64(tail));
+    if (n & 4) {
+        a = add_carry(a, tunnelcap_i_word32(p));
+        p += 4;
+    }
+    if (n & 2) {
+        memcpy(swapped, p, 2);
+        memcpy(&native, swapped, sizeof(native));
+        a = add_carry(a, native);
+        p += 2;
+    }
+    if (n & 1) {
+        swapped[0] = *p;
+        swapped[1] = 0;
+        memcpy(&native, swapped, sizeof(native));
+        a = add_carry(a, native);
+    }
 
     a = (a & 0xffffffff) + (a >> 32);
     a = (a & 0xffffffff) + (a >> 32);

@@ -34,13 +34,18 @@ static inline uint16_t tunnelcap_i_checksum_update(uint16_t checksum, uint16_t b
 /* Sum of a 20-byte IPv4 header, which lies on the path of every packet. */
 static inline uint16_t tunnelcap_i_sum20(const uint8_t *p)
 {
-    uint64_t sum = (uint64_t)tunnelcap_i_word32(p) + tunnelcap_i_word32(p + 4) +
-                   tunnelcap_i_word32(p + 8) + tunnelcap_i_word32(p + 12) +
-                   tunnelcap_i_word32(p + 16);
+    uint64_t sum = tunnelcap_i_word64(p) + (uint64_t)tunnelcap_i_word32(p + 16);
+    uint64_t more = tunnelcap_i_word64(p + 8);
+    uint32_t half;
 
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    return tunnelcap_i_fold((uint32_t)(sum >> 16) + (uint32_t)(sum & 0xffff));
+    sum += sum < (uint64_t)tunnelcap_i_word32(p + 16);
+    sum += more;
+    sum += sum < more;
+    /* Adding a number to itself with its halves exchanged folds it, carry included. */
+    sum += sum << 32 | sum >> 32;
+    half = (uint32_t)(sum >> 32);
+    half += half << 16 | half >> 16;
+    return (uint16_t)(half >> 16);
 }
 
 #endif

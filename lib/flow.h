@@ -76,4 +76,16 @@ static inline uint64_t tunnelcap_i_flow_hash(tunnelcap_i_flow_key key, const uin
         tunnelcap_i_hash2(key, tunnelcap_i_load64(ip->src + 16), tunnelcap_i_load64(ip->src + 24)));
 }
 
+/* The same for an IPv4 packet without options, without a parser. */
+static inline uint64_t tunnelcap_i_flow_hash_plain(tunnelcap_i_flow_key key, const uint8_t *p,
+                                                   uint32_t len)
+{
+    uint64_t ports = 0;
+
+    if ((p[9] == TUNNELCAP_I_PROTO_UDP || p[9] == TUNNELCAP_I_PROTO_TCP) &&
+        (tunnelcap_i_load16(p + 6) & 0x3fff) == 0 && len >= TUNNELCAP_I_IPV4_HEADER + 4)
+        ports = tunnelcap_i_load32(p + TUNNELCAP_I_IPV4_HEADER);
+    return tunnelcap_i_hash2(key, tunnelcap_i_load64(p + 12), ports);
+}
+
 #endif

@@ -29,10 +29,11 @@ struct tunnelcap_gre {
     uint16_t protocol;
     uint16_t udp_port;
     uint16_t udp_src_port; /* 0: by flow hash */
+    uint16_t rx_plain;     /* what decap_plain() tells of flags in tunnelcap_gre_rx */
     uint8_t gre_at;        /* offset of the GRE header in the template */
     uint8_t plain;         /* 1: no UDP, checksum or sequence number to send */
-    uint8_t plain_out;     /* 1: encap_plain() serves */
     uint8_t plain_in;      /* length of the headers that decap_plain() takes; 0: none */
+    uint8_t gre_in_at;     /* offset of the GRE header among them */
     uint8_t gre_in[4];     /* the GRE flags and protocol that it takes */
     tunnelcap_i_gre_state own_state;
 };

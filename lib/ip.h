@@ -52,6 +52,30 @@ typedef struct tunnelcap_i_ip {
  * Gives TUNNELCAP_E_TRUNCATED or TUNNELCAP_E_MALFORMED and an unspecified *ip on failure. */
 int32_t tunnelcap_i_ip_parse(const uint8_t *p, uint32_t len, tunnelcap_i_ip *ip);
 
+/* The same, with IPv4 without options, which is what most packets are, read in place. */
+static inline int32_t tunnelcap_i_ip_read(const uint8_t *p, uint32_t len, tunnelcap_i_ip *ip)
+{
+    uint32_t fragment;
+
+    if (len < TUNNELCAP_I_IPV4_HEADER || p[0] != 0x45 ||
+        tunnelcap_i_load16(p + 2) < TUNNELCAP_I_IPV4_HEADER)
+        return tunnelcap_i_ip_parse(p, len, ip);
+    fragment = tunnelcap_i_load16(p + 6);
+    ip->payload = TUNNELCAP_I_IPV4_HEADER;
+    ip->total = tunnelcap_i_load16(p + 2);
+    ip->family = TUNNELCAP_IPV4;
+    ip->protocol = p[9];
+    ip->fragment = (fragment & 0x3fff) != 0;
+    ip->non_first = (fragment & 0x1fff) != 0;
+    ip->tos = p[1];
+    ip->ttl = p[8];
+    ip->df = p[6] & 0x40;
+    ip->addr_len = 4;
+    ip->in_transit = 0;
+    ip->src = p + 12;
+    return TUNNELCAP_OK;
+}
+
 /* The part of the above behind a fixed IPv6 header: walk the chain that begins with header
  * `protocol` at offset `at`, up to `end`; len bytes are there. */
 int32_t tunnelcap_i_ip_walk(const uint8_t *p, uint32_t at, uint32_t len, uint8_t protocol,

@@ -12,6 +12,7 @@ struct tunnelcap_ipip {
     tunnelcap_i_owner owner;
     tunnelcap_i_outer outer;
     uint32_t flags;
+    uint32_t plain_in; /* 1: decap_plain() serves */
 };
 
 /* Build a tunnel from the caller's configuration; *ipip is unspecified on failure. */

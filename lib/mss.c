@@ -31,10 +31,9 @@ enum {
 enum { MSS_OPTIONS_MAX = 10 };
 
 typedef struct options {
-    uint32_t mss_at[MSS_OPTIONS_MAX]; /* offset of each value in the TCP header */
+    uint8_t mss_at[MSS_OPTIONS_MAX]; /* offset of each value in the TCP header */
     uint32_t mss_count;
-    uint32_t has_md5;
-    uint32_t has_ao;
+    uint32_t kinds; /* bits 1 << kind of those that matter */
     uint32_t malformed;
 } options;
 
@@ -91,35 +90,41 @@ int32_t tunnelcap_i_mss_read(tunnelcap_i_mss *mss, const tunnelcap_mss_config *c
 
 /* Walk the options of a TCP header of `len` bytes. What stands before a malformed option counts,
  * the rest does not. */
-static void look_at_options(const uint8_t *tcp, uint32_t len, options *o)
+static inline void look_at_options(const uint8_t *tcp, uint32_t len, options *o)
 {
+    /* Bits of the kinds that matter, so that the others pass with one test. */
+    const uint32_t known = 1u << OPT_MSS | 1u << OPT_MD5 | 1u << OPT_AO;
     uint32_t at = TCP_HEADER;
+    uint32_t kind;
     uint32_t size;
 
     o->mss_count = 0;
-    o->has_md5 = 0;
-    o->has_ao = 0;
-    o->malformed = 0;
-    while (at < len && tcp[at] != OPT_END) {
-        if (tcp[at] == OPT_NOP) {
-            at++;
+    o->kinds = 0;
+    for (; at < len; at += size) {
+        kind = tcp[at];
+        size = 1;
+        if (kind == OPT_END)
+            break;
+        if (kind == OPT_NOP)
             continue;
-        }
-        if (len - at < 2) {
-            o->malformed = 1;
-            return;
-        }
+        if (len - at < 2)
+            goto malformed;
         size = tcp[at + 1];
-        if (size < 2 || size > len - at || (tcp[at] == OPT_MSS && size != MSS_LEN)) {
-            o->malformed = 1;
-            return;
+        if (size < 2 || size > len - at)
+            goto malformed;
+        if (kind < 32 && (known >> kind & 1)) {
+            if (kind == OPT_MSS && size != MSS_LEN)
+                goto malformed;
+            if (kind == OPT_MSS)
+                o->mss_at[o->mss_count++] = (uint8_t)(at + 2);
+            o->kinds |= 1u << kind;
         }
-        if (tcp[at] == OPT_MSS)
-            o->mss_at[o->mss_count++] = at + 2;
-        o->has_md5 |= tcp[at] == OPT_MD5;
-        o->has_ao |= tcp[at] == OPT_AO;
-        at += size;
     }
+    o->malformed = 0;
+    return;
+
+malformed:
+    o->malformed = 1;
 }
 
 static void update_checksum(uint8_t *field, uint16_t before, uint16_t after)
@@ -200,41 +205,61 @@ static int32_t insert_option(const tunnelcap_i_mss *mss, tunnelcap_pkt *pkt,
     return TUNNELCAP_MSS_INSERTED;
 }
 
-/* A SYN whose TCP header stands whole at p + ip->payload. */
-static int32_t clamp_syn(const tunnelcap_i_mss *mss, tunnelcap_pkt *pkt, const tunnelcap_i_ip *ip,
-                         uint32_t partial)
+static uint32_t is_partial(const tunnelcap_meta *meta)
 {
-    uint8_t *tcp = pkt->buf + pkt->off + mss->l3_offset + ip->payload;
-    uint32_t v6 = ip->family == TUNNELCAP_IPV6;
+    return meta != NULL && (meta->flags & TUNNELCAP_META_CSUM_PARTIAL) != 0;
+}
+
+/* Clamp the options of a SYN, whose TCP header is `header` bytes long and there. Gives
+ * TUNNELCAP_MSS_ABSENT if there is nothing to clamp; `*kinds` says which options there are. */
+static inline int32_t clamp_syn(uint8_t *tcp, uint32_t header, uint16_t limit, uint32_t partial,
+                                uint32_t *kinds)
+{
     options o;
 
-    look_at_options(tcp, (uint32_t)(tcp[12] >> 4) * 4, &o);
-    if (o.has_ao)
+    look_at_options(tcp, header, &o);
+    *kinds = o.kinds;
+    if (o.kinds & 1u << OPT_AO)
         return TUNNELCAP_MSS_PROTECTED;
     if (o.mss_count > 0)
-        return clamp_options(tcp, &o, mss->limit[v6], partial);
-    if (o.malformed)
-        return TUNNELCAP_E_MALFORMED;
-    if (mss->insert[v6] == 0 || ip->fragment) /* a fragment's length is a multiple of eight */
-        return TUNNELCAP_MSS_ABSENT;
-    if (o.has_md5)
-        return TUNNELCAP_MSS_PROTECTED;
-    return insert_option(mss, pkt, ip, partial);
+        return clamp_options(tcp, &o, limit, partial);
+    return o.malformed ? TUNNELCAP_E_MALFORMED : TUNNELCAP_MSS_ABSENT;
+}
+
+int32_t tunnelcap_i_mss_clamp_syn4(const tunnelcap_i_mss *mss, tunnelcap_pkt *pkt,
+                                   const tunnelcap_meta *meta)
+{
+    uint8_t *p = pkt->buf + pkt->off + mss->l3_offset;
+    uint8_t *tcp = p + TUNNELCAP_I_IPV4_HEADER;
+    uint32_t len = pkt->len - mss->l3_offset;
+    uint32_t total = tunnelcap_i_load16(p + 2);
+    uint32_t header = (uint32_t)(tcp[12] >> 4) * 4;
+    uint32_t kinds;
+    int32_t status = TUNNELCAP_MSS_ABSENT;
+
+    if (mss->limit[0] != 0 && header >= TCP_HEADER &&
+        header <= (len < total ? len : total) - TUNNELCAP_I_IPV4_HEADER)
+        status = clamp_syn(tcp, header, mss->limit[0], is_partial(meta), &kinds);
+    /* What is wrong with it, or how an option is added, is not for this path. */
+    return status == TUNNELCAP_MSS_ABSENT ? tunnelcap_i_mss_clamp_tcp(mss, pkt, meta) : status;
 }
 
 int32_t tunnelcap_i_mss_clamp_tcp(const tunnelcap_i_mss *mss, tunnelcap_pkt *pkt,
                                   const tunnelcap_meta *meta)
 {
-    const uint8_t *p = pkt->buf + pkt->off + mss->l3_offset;
-    const uint8_t *tcp;
+    uint8_t *p = pkt->buf + pkt->off + mss->l3_offset;
+    uint8_t *tcp;
     tunnelcap_i_ip ip;
     uint32_t len = pkt->len - mss->l3_offset;
     uint32_t header;
-    int32_t status = tunnelcap_i_ip_parse(p, len, &ip);
+    uint32_t kinds;
+    uint32_t v6;
+    int32_t status = tunnelcap_i_ip_read(p, len, &ip);
 
     if (status != TUNNELCAP_OK)
         return status;
-    if (ip.protocol != TUNNELCAP_I_PROTO_TCP || mss->limit[ip.family == TUNNELCAP_IPV6] == 0)
+    v6 = ip.family == TUNNELCAP_IPV6;
+    if (ip.protocol != TUNNELCAP_I_PROTO_TCP || mss->limit[v6] == 0)
         return TUNNELCAP_NOT_SYN;
     if (ip.non_first)
         return TUNNELCAP_FRAGMENT;
@@ -250,8 +275,12 @@ int32_t tunnelcap_i_mss_clamp_tcp(const tunnelcap_i_mss *mss, tunnelcap_pkt *pkt
         return TUNNELCAP_E_MALFORMED;
     if (header > len - ip.payload)
         return TUNNELCAP_E_TRUNCATED;
-    return clamp_syn(mss, pkt, &ip,
-                     meta != NULL && (meta->flags & TUNNELCAP_META_CSUM_PARTIAL) != 0);
+    status = clamp_syn(tcp, header, mss->limit[v6], is_partial(meta), &kinds);
+    if (status != TUNNELCAP_MSS_ABSENT || mss->insert[v6] == 0 || ip.fragment)
+        return status; /* a fragment cannot grow: its length is a multiple of eight */
+    if (kinds & 1u << OPT_MD5)
+        return TUNNELCAP_MSS_PROTECTED;
+    return insert_option(mss, pkt, &ip, is_partial(meta));
 }
 
 uint32_t tunnelcap_mss_clamp(const tunnelcap_mss_config *config, tunnelcap_pkt *pkts,

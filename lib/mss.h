@@ -25,6 +25,10 @@ int32_t tunnelcap_i_mss_read(tunnelcap_i_mss *mss, const tunnelcap_mss_config *c
 int32_t tunnelcap_i_mss_clamp_tcp(const tunnelcap_i_mss *mss, tunnelcap_pkt *pkt,
                                   const tunnelcap_meta *meta);
 
+/* The same for a SYN in IPv4 without options, whose fixed TCP header is there. */
+int32_t tunnelcap_i_mss_clamp_syn4(const tunnelcap_i_mss *mss, tunnelcap_pkt *pkt,
+                                   const tunnelcap_meta *meta);
+
 /* The status that tunnelcap_mss_clamp() documents, for a packet whose window is valid. Most are
  * plain IPv4 and no SYN; they are told apart without a call. */
 static inline int32_t tunnelcap_i_mss_clamp(const tunnelcap_i_mss *mss, tunnelcap_pkt *pkt,
@@ -41,10 +45,10 @@ static inline int32_t tunnelcap_i_mss_clamp(const tunnelcap_i_mss *mss, tunnelca
         tunnelcap_i_load16(p + 2) >= TUNNELCAP_I_IPV4_HEADER) {
         if (p[9] != TUNNELCAP_I_PROTO_TCP)
             return TUNNELCAP_NOT_SYN;
-        /* Unfragmented, with all fixed TCP fields there, and SYN not set. */
+        /* The beginning of a segment, with all fixed TCP fields there. */
         if (len >= 40 && tunnelcap_i_load16(p + 2) >= 40 &&
-            (tunnelcap_i_load16(p + 6) & 0x1fff) == 0 && !(p[33] & 2))
-            return TUNNELCAP_NOT_SYN;
+            (tunnelcap_i_load16(p + 6) & 0x1fff) == 0)
+            return p[33] & 2 ? tunnelcap_i_mss_clamp_syn4(mss, pkt, meta) : TUNNELCAP_NOT_SYN;
     }
     return tunnelcap_i_mss_clamp_tcp(mss, pkt, meta);
 }

@@ -61,7 +61,6 @@ static void build_ipv4(const tunnelcap_outer *c, tunnelcap_i_outer *out)
     if (out->plain) {
         out->header[6] = 0x40;
         out->header[8] = c->ttl;
-        out->plain_sum = tunnelcap_i_sum(out->header, TUNNELCAP_I_IPV4_HEADER);
     }
     out->ip_len = TUNNELCAP_I_IPV4_HEADER;
     out->protocol_at = 9;
@@ -73,7 +72,9 @@ static void build_ipv6(const tunnelcap_outer *c, tunnelcap_i_outer *out)
     /* RFC 2473 4.1.1: Tunnel Encapsulation Limit (4, length 1, value), padded by PadN(1). */
     const uint8_t limit[8] = {0, 0, 4, 1, c->encap_limit, 1, 1, 0};
 
-    tunnelcap_i_store32(out->header, 0x60000000 | c->flow_label);
+    tunnelcap_i_store32(out->header,
+                        0x60000000 |
+                            (c->flow_label_mode == TUNNELCAP_FLOW_LABEL_HASH ? 0 : c->flow_label));
     memcpy(out->header + 8, c->local.bytes, 16);
     memcpy(out->header + 24, c->remote.bytes, 16);
     memcpy(out->match, c->remote.bytes, 16);
@@ -87,6 +88,10 @@ static void build_ipv6(const tunnelcap_outer *c, tunnelcap_i_outer *out)
         out->protocol_at = TUNNELCAP_I_IPV6_HEADER;
         out->ip_len = TUNNELCAP_I_IPV6_HEADER + sizeof(limit);
     }
+    out->plain = c->ttl != 0;
+    out->sum = tunnelcap_i_load32(out->header);
+    out->label_mask = c->flow_label_mode == TUNNELCAP_FLOW_LABEL_HASH ? 0xfffff : 0;
+    out->header[7] = c->ttl;
     out->label_hash = c->flow_label_mode == TUNNELCAP_FLOW_LABEL_HASH;
     out->want_flow = out->label_hash;
 }
@@ -118,6 +123,13 @@ int32_t tunnelcap_i_outer_build(const tunnelcap_outer *config, uint32_t extra,
     out->ecn_rfc4301 = config->ecn_mode == TUNNELCAP_ECN_RFC4301;
     out->dscp_uniform = config->dscp_mode == TUNNELCAP_DSCP_UNIFORM;
     return TUNNELCAP_OK;
+}
+
+void tunnelcap_i_outer_finish(tunnelcap_i_outer *outer, uint8_t protocol)
+{
+    outer->header[outer->protocol_at] = protocol;
+    outer->plain_sum = tunnelcap_i_sum(outer->header, TUNNELCAP_I_IPV4_HEADER);
+    outer->pseudo = tunnelcap_i_sum(outer->match, sizeof(outer->match)) + TUNNELCAP_I_PROTO_UDP;
 }
 
 int32_t tunnelcap_i_meta_check(const tunnelcap_meta *meta, uint32_t len)

@@ -27,10 +27,12 @@ enum { TUNNELCAP_I_IPV4_MAX = 65535, TUNNELCAP_I_IPV6_MAX = 65535 + TUNNELCAP_I_
 
 typedef struct tunnelcap_i_outer {
     uint8_t header[TUNNELCAP_I_HEADER_MAX];
-    uint8_t match[32];  /* source and destination of what comes in: remote, local */
-    uint32_t sum;       /* IPv4: sum of version, header length and addresses */
-    uint32_t plain_sum; /* where plain: the same with DF and TTL */
-    uint32_t max;       /* largest outer packet */
+    uint8_t match[32];   /* source and destination of what comes in: remote, local */
+    uint32_t sum;        /* IPv4: sum of version, header length and addresses; IPv6: first word */
+    uint32_t label_mask; /* the bits of the flow label that are hashed */
+    uint32_t plain_sum;  /* IPv4, where plain: sum of the whole template header */
+    uint32_t pseudo;     /* sum of addresses and UDP's number: a pseudo-header without length */
+    uint32_t max;        /* largest outer packet */
     uint8_t family;
     uint8_t header_len;  /* all headers */
     uint8_t ip_len;      /* IP header with Destination Options */
@@ -45,7 +47,7 @@ typedef struct tunnelcap_i_outer {
     uint8_t dscp_uniform;
     uint8_t label_hash; /* 1: IPv6 flow label from the flow hash */
     uint8_t want_flow;  /* 1: the inner flow must be looked at */
-    uint8_t plain;      /* 1: IPv4, and only TOS, length and protocol differ among packets */
+    uint8_t plain;      /* 1: only TOS, length and flow label differ among plain packets */
 } tunnelcap_i_outer;
 
 /* Facts about a packet to be wrapped. */
@@ -81,6 +83,9 @@ typedef struct tunnelcap_i_opened {
  * for UDP and the tunnel header. *out is unspecified on failure. */
 int32_t tunnelcap_i_outer_build(const tunnelcap_outer *config, uint32_t extra,
                                 tunnelcap_i_outer *out);
+
+/* Complete a template with the number of what follows the IP header around IPv4. */
+void tunnelcap_i_outer_finish(tunnelcap_i_outer *outer, uint8_t protocol);
 
 /* The inner facts of what is no plain IPv4 packet without flow hash. */
 int32_t tunnelcap_i_inner_look(const tunnelcap_i_outer *outer, const tunnelcap_lane *lane,
@@ -210,6 +215,99 @@ static inline void tunnelcap_i_outer_write(const tunnelcap_i_outer *outer, tunne
     h[8] = (uint8_t)ttl;
     tunnelcap_i_store16(h + 10, (uint16_t)~tunnelcap_i_fold(outer->sum + tos + total + id + df +
                                                             (ttl << 8 | protocol)));
+}
+
+/* Whether a meta tells nothing that the plain paths would have to heed. */
+TUNNELCAP_I_INLINE uint32_t tunnelcap_i_meta_plain(const tunnelcap_meta *meta)
+{
+    return meta == NULL || (meta->flags == 0 && meta->at == TUNNELCAP_AT_IP &&
+                            meta->ethertype == 0 && meta->gso_type == 0 && meta->gso_size == 0);
+}
+
+/* Wrap the packet that nearly every packet is, IPv4 without options, where the template lacks no
+ * more than TOS, length and flow label; *hash is its flow, where wanted. Gives the outer header;
+ * or NULL, with nothing done, for any other packet, be it right or wrong. */
+TUNNELCAP_I_INLINE uint8_t *tunnelcap_i_outer_write_plain(const tunnelcap_i_outer *outer,
+                                                          uint32_t family, uint32_t want_flow,
+                                                          const tunnelcap_lane *lane,
+                                                          tunnelcap_pkt *pkt, uint64_t *hash)
+{
+    const uint8_t *p = pkt->buf + pkt->off;
+    uint32_t header_len = outer->header_len;
+    uint32_t total;
+    uint32_t tos;
+    uint8_t *h;
+
+    if (!outer->plain || pkt->off < header_len || pkt->len < TUNNELCAP_I_IPV4_HEADER ||
+        p[0] != 0x45)
+        return NULL;
+    total = tunnelcap_i_load16(p + 2);
+    if (total < TUNNELCAP_I_IPV4_HEADER || total > pkt->len || total + header_len > outer->max)
+        return NULL;
+    total += header_len;
+    tos = (uint32_t)((p[1] & outer->tos_mask) | outer->tos_fixed);
+    *hash = want_flow ? tunnelcap_i_flow_hash_plain(lane->flow_key, p, pkt->len) : 0;
+    pkt->off -= header_len;
+    pkt->len = total;
+    h = pkt->buf + pkt->off;
+    tunnelcap_i_header_copy(h, outer->header, header_len);
+    if (family == TUNNELCAP_IPV4) {
+        h[1] = (uint8_t)tos;
+        tunnelcap_i_store16(h + 2, total);
+        tunnelcap_i_store16(h + 10, (uint16_t)~tunnelcap_i_fold(outer->plain_sum + tos + total));
+        return h;
+    }
+    tunnelcap_i_store32(h, outer->sum | tos << 20 | ((uint32_t)(*hash >> 44) & outer->label_mask));
+    tunnelcap_i_store16(h + 4, total - TUNNELCAP_I_IPV6_HEADER);
+    return h;
+}
+
+/* The end of an outer packet that nearly every packet is: from the far end, without options or
+ * extension headers, whole, its header checksum right, its ECN of no effect. 0 for any other, be
+ * it right or wrong. */
+TUNNELCAP_I_INLINE uint32_t tunnelcap_i_outer_read_plain(const tunnelcap_i_outer *outer,
+                                                         uint32_t family, uint8_t protocol,
+                                                         const uint8_t *p, uint32_t len)
+{
+    uint32_t end;
+
+    if (family == TUNNELCAP_IPV4) {
+        end = tunnelcap_i_load16(p + 2);
+        if (p[0] != 0x45 || (p[1] & 1) || end > len || (tunnelcap_i_load16(p + 6) & 0x3fff) != 0 ||
+            p[9] != protocol || tunnelcap_i_word64(p + 12) != tunnelcap_i_word64(outer->match) ||
+            tunnelcap_i_sum20(p) != 0xffff)
+            return 0;
+        return end;
+    }
+    end = TUNNELCAP_I_IPV6_HEADER + (uint32_t)tunnelcap_i_load16(p + 4);
+    if (p[0] >> 4 != 6 || (p[1] & 0x10) || end > len || p[6] != protocol ||
+        ((tunnelcap_i_word64(p + 8) ^ tunnelcap_i_word64(outer->match)) |
+         (tunnelcap_i_word64(p + 16) ^ tunnelcap_i_word64(outer->match + 8)) |
+         (tunnelcap_i_word64(p + 24) ^ tunnelcap_i_word64(outer->match + 16)) |
+         (tunnelcap_i_word64(p + 32) ^ tunnelcap_i_word64(outer->match + 24))) != 0)
+        return 0;
+    return end;
+}
+
+/* 1 if at least `len` bytes, 20 or more, begin with a whole IPv4 packet without options. */
+TUNNELCAP_I_INLINE uint32_t tunnelcap_i_inner_plain(const uint8_t *p, uint32_t len)
+{
+    uint32_t total = tunnelcap_i_load16(p + 2);
+
+    return p[0] == 0x45 && total >= TUNNELCAP_I_IPV4_HEADER && total <= len;
+}
+
+/* Fetch what a packet to come will be asked for; its header stands at the window's start. */
+TUNNELCAP_I_INLINE void tunnelcap_i_prefetch(const tunnelcap_pkt *pkts, uint32_t i, uint32_t count)
+{
+#ifdef __GNUC__
+    enum { AHEAD = 6 };
+
+    if (count - i > AHEAD)
+        __builtin_prefetch((const void *)((uintptr_t)pkts[i + AHEAD].buf + pkts[i + AHEAD].off), 1);
+#else
+    (void)pkts, (void)i, (void)count;
+#endif
 }
 
 /* Open an outer packet up to its transport header. Lengths are checked; checksums are not. */

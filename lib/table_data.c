@@ -156,7 +156,7 @@ static int32_t encap_one(const tunnelcap_table *table, const tunnelcap_i_view *v
     tunnelcap_i_tunnel *tunnel;
     tunnelcap_i_ip ip;
     uint32_t first;
-    int32_t status = tunnelcap_i_ip_parse(p, pkt->len, &ip);
+    int32_t status = tunnelcap_i_ip_read(p, pkt->len, &ip);
 
     if (status != TUNNELCAP_OK)
         return status;
@@ -297,7 +297,7 @@ static int32_t deliver_ip(const tunnelcap_i_tunnel *tunnel, tunnelcap_pkt *pkt,
 {
     tunnelcap_i_ip ip;
 
-    if (tunnelcap_i_ip_parse(pkt->buf + pkt->off, pkt->len, &ip) != TUNNELCAP_OK)
+    if (tunnelcap_i_ip_read(pkt->buf + pkt->off, pkt->len, &ip) != TUNNELCAP_OK)
         return TUNNELCAP_OK; /* its extension headers are its receiver's affair */
     if (is_loop(tunnel, pkt->buf + pkt->off, &ip))
         return TUNNELCAP_E_LOOP;
@@ -429,6 +429,7 @@ static inline int32_t carry(tunnelcap_lane *lane, tunnelcap_burst *burst, uint32
     count = burst->pkt_count < burst->result_cap ? burst->pkt_count : burst->result_cap;
     for (uint32_t i = 0; i < count; i++) {
         pkt = &burst->pkts[i];
+        tunnelcap_i_prefetch(burst->pkts, i, count);
         meta = tunnelcap_i_meta_at(burst->meta, burst->meta_stride, i);
         result = &burst->results[i];
         memset(result, 0, sizeof(*result));

@@ -140,7 +140,7 @@ stage_format() {
 stage_shellcheck() {
     local scripts
     mapfile -t scripts < <(cd "$root" && files '' | xargs -d '\n' grep -lE -m1 '^#!.*\b(ba)?sh\b')
-    (cd "$root" && shellcheck "${scripts[@]}")
+    (cd "$root" && shellcheck -x -P SCRIPTDIR "${scripts[@]}")
     echo "= ${#scripts[@]} scripts"
 }
 

@@ -467,6 +467,31 @@ START_TEST(unfinished_checksums_are_finished)
 }
 END_TEST
 
+START_TEST(unfinished_checksum_that_computes_to_zero_becomes_ones)
+{
+    tunnelcap_gre_config config = config_of(0);
+    ends pair = open_ends(&config);
+    test_ip ip = test_between("10.1.0.1", "10.2.0.1");
+    uint32_t found = 0;
+    for (uint32_t value = 0; value < 0x10000; value++) {
+        test_payload(&frame, 2);
+        test_store16(frame.bytes, value);
+        test_push_udp(&frame, &ip, 5000, 53);
+        if (test_load16(frame.bytes + 6) != 0xffff)
+            continue;
+        test_push_ip(&frame, &ip, 17);
+        tunnelcap_meta meta = unfinish(&ip, 17, 20, 6);
+        tunnelcap_pkt pkt = test_pkt(frame.bytes, frame.len, 24);
+        ck_assert_status(test_gre_encap(pair.a, pair.lane, &pkt, &meta), TUNNELCAP_OK);
+        ck_assert_uint_eq(test_load16(pkt.buf + 24 + 26), 0xffff); /* zero would mean none */
+        test_pkt_free(&pkt);
+        found++;
+    }
+    ck_assert_uint_ge(found, 1);
+    close_ends(&pair);
+}
+END_TEST
+
 START_TEST(unfinished_checksum_outside_the_packet_is_invalid)
 {
     tunnelcap_gre_config config = config_of(0);
@@ -600,6 +625,7 @@ Suite *test_gre_encap_suite(void)
         meta_is_read_at_its_stride,
         sequence_numbers_run_freely_through_2_to_the_32,
         unfinished_checksums_are_finished,
+        unfinished_checksum_that_computes_to_zero_becomes_ones,
         unfinished_checksum_outside_the_packet_is_invalid,
         udp_source_port_follows_the_flow,
         udp_ports_can_be_chosen,

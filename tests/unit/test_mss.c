@@ -186,7 +186,7 @@ START_TEST(clamp_never_raises)
 {
     tunnelcap_mss_config config = limits(1436, 1436);
     for (unsigned six = 0; six <= 1; six++) {
-        for (uint32_t mss = 0; mss<0x10000; mss += mss> 1430 && mss < 1440 ? 1 : 13) {
+        for (uint32_t mss = 0; mss < 0x10000; mss += mss / 16 == 1436 / 16 ? 1 : 16) {
             uint8_t options[4] = {2, 4, (uint8_t)(mss >> 8), (uint8_t)mss};
             syn(six, options, 4);
             ck_assert_status(clamp(&config, 4, NULL),
