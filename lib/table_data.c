@@ -362,10 +362,10 @@ static int32_t decap_one(const tunnelcap_table *table, const tunnelcap_i_view *v
         return status;
     if (f.key.kind != TUNNELCAP_KIND_NONE)
         entry = tunnelcap_i_find_key(table, view, &f.key);
-    if (entry == 0 && f.has_spi) {
-        result->spi = f.spi;
+    if (entry == 0 && f.has_spi)
         sa = tunnelcap_i_find_sa(table, view, f.key.outer_vrf, f.spi, f.o.family, f.o.dst);
-    }
+    if (sa != NULL || f.stranger == TUNNELCAP_E_NEED_SA)
+        result->spi = f.spi;
     if (entry == 0 && sa == NULL)
         return f.stranger;
     tally->place = sa != NULL ? sa->place : entry - 1;
