@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+/*
+ * The bench of ESP: whole encapsulation and decapsulation, the provider's part of it, and raw
+ * calls of libcrypto and ipsec-mb that do the cryptography alone (esp_raw.c).
+ */
+#ifndef TUNNELCAP_BENCH_ESP_H
+#define TUNNELCAP_BENCH_ESP_H
+
+#include <stdbool.h>
+#include <tunnelcap/tunnelcap.h>
+
+/* One result, as print_row() takes it: `ns` per packet against `limit_ns` of something else. */
+typedef void esp_row(const char *name, uint32_t size, uint32_t burst, double ns, const char *limit,
+                     double limit_ns, double goal);
+
+/* Run the cases whose name contains `only` (or all: NULL), each for about `seconds`. */
+void bench_esp(const char *only, double seconds, esp_row *row);
+
+/* ---- esp_raw.c ---- */
+
+/* What a raw call gets of a packet. */
+struct raw_packet {
+    uint8_t *text, *icv;
+    uint32_t text_len;
+    uint8_t iv[12], aad[8];
+};
+
+/* One key of AES-GCM with a 16-byte ICV in a library, and how it is called. */
+struct raw;
+struct raw *raw_evp_lean(const uint8_t *key, uint32_t key_len, const uint8_t *salt, bool seal);
+struct raw *raw_evp_textbook(const uint8_t *key, uint32_t key_len, const uint8_t *salt, bool seal);
+struct raw *raw_ipsecmb(const uint8_t *key, uint32_t key_len, const uint8_t *salt, bool seal);
+void raw_run(struct raw *raw, struct raw_packet *packets, uint32_t count);
+void raw_free(struct raw *raw);
+
+#endif
