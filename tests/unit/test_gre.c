@@ -142,7 +142,7 @@ START_TEST(init_refuses_modes_out_of_their_lists)
 {
     tunnelcap_gre_config config;
     REFUSE(TUNNELCAP_E_MODE, config.outer.dscp_mode = 3);
-    REFUSE(TUNNELCAP_E_MODE, config.outer.ecn_mode = 2);
+    REFUSE(TUNNELCAP_E_MODE, config.outer.ecn_mode = 3);
     REFUSE(TUNNELCAP_E_MODE, config.outer.df_mode = 3);
     REFUSE(TUNNELCAP_E_MODE, config.outer.id_mode = 2);
     REFUSE(TUNNELCAP_E_MODE, config.outer.flow_label_mode = 2);

@@ -56,6 +56,7 @@ START_TEST(config_init_fills_the_documented_defaults)
     want.tunnels = 256;
     want.routes = 1024;
     want.lanes = test_lanes_max() < 4 ? test_lanes_max() : 4;
+    want.sas = 1024;
     must(tunnelcap_table_config_init(&config, sizeof(config)));
     ck_assert_mem_eq(&config, &want, sizeof(want));
     ck_assert_uint_ne(tunnelcap_table_size(&config), 0);
@@ -133,18 +134,23 @@ END_TEST
 START_TEST(init_refuses_what_it_documents)
 {
     static const struct {
-        uint32_t flags, tunnels, routes, lanes, reserved;
+        uint32_t flags, tunnels, routes, lanes, sas;
         int32_t want;
     } rows[] = {
-        {1, 1, 1, 1, 0, TUNNELCAP_E_FLAGS}, {0, 1, 1, 1, 1, TUNNELCAP_E_RESERVED},
-        {0, 0, 1, 1, 0, TUNNELCAP_E_RANGE}, {0, (1u << 20) + 1, 1, 1, 0, TUNNELCAP_E_RANGE},
-        {0, 1, 0, 1, 0, TUNNELCAP_E_RANGE}, {0, 1, (1u << 22) + 1, 1, 0, TUNNELCAP_E_RANGE},
-        {0, 1, 1, 0, 0, TUNNELCAP_E_RANGE}, {0, 1, 1, 257, 0, TUNNELCAP_E_RANGE},
+        {1, 1, 1, 1, 1, TUNNELCAP_E_FLAGS},
+        {0, 0, 1, 1, 1, TUNNELCAP_E_RANGE},
+        {0, (1u << 20) + 1, 1, 1, 1, TUNNELCAP_E_RANGE},
+        {0, 1, 0, 1, 1, TUNNELCAP_E_RANGE},
+        {0, 1, (1u << 22) + 1, 1, 1, TUNNELCAP_E_RANGE},
+        {0, 1, 1, 0, 1, TUNNELCAP_E_RANGE},
+        {0, 1, 1, 257, 1, TUNNELCAP_E_RANGE},
+        {0, 1, 1, 1, 0, TUNNELCAP_E_RANGE},
+        {0, 1, 1, 1, (1u << 22) + 1, TUNNELCAP_E_RANGE},
     };
     tunnelcap_table *table = NULL;
     for (size_t i = 0; i < TEST_COUNT(rows); i++) {
         tunnelcap_table_config config = {sizeof(config), rows[i].flags, rows[i].tunnels,
-                                         rows[i].routes, rows[i].lanes, rows[i].reserved};
+                                         rows[i].routes, rows[i].lanes, rows[i].sas};
         void *exact = test_copy(&config, sizeof(config));
         ck_assert_status(tunnelcap_table_new(exact, test_seed, test_alloc(), &table), rows[i].want);
         ck_assert_uint_eq(tunnelcap_table_size(exact), 0);
