@@ -29,6 +29,9 @@ typedef _Atomic uint64_t tunnelcap_i_atomic64;
 #define TUNNELCAP_I_SWAP_IF(a, expected, v)                                                        \
     atomic_compare_exchange_weak_explicit(&(a), &(expected), (v), memory_order_relaxed,            \
                                           memory_order_relaxed)
+#define TUNNELCAP_I_SWAP_IF_ORDERED(a, expected, v)                                                \
+    atomic_compare_exchange_weak_explicit(&(a), &(expected), (v), memory_order_acq_rel,            \
+                                          memory_order_acquire)
 #else
 enum { TUNNELCAP_I_LANES_MAX = 1 };
 typedef uint32_t tunnelcap_i_atomic32;
@@ -41,6 +44,7 @@ typedef uint64_t tunnelcap_i_atomic64;
 #define TUNNELCAP_I_STORE_SEQ(a, v)         ((void)((a) = (v)))
 #define TUNNELCAP_I_ADD(a, v)               (((a) += (v)) - (v))
 #define TUNNELCAP_I_SWAP_IF(a, expected, v) ((void)(expected), (a) = (v), 1)
+#define TUNNELCAP_I_SWAP_IF_ORDERED         TUNNELCAP_I_SWAP_IF
 #endif
 
 #endif

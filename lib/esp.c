@@ -35,7 +35,6 @@ static tunnelcap_esp_config defaults(void)
     config.direction = TUNNELCAP_ESP_OUT;
     config.mode = TUNNELCAP_ESP_TUNNEL;
     config.replay_mode = TUNNELCAP_REPLAY_WINDOW;
-    config.seq_start = 1;
     return config;
 }
 
@@ -64,7 +63,7 @@ static int32_t check_out(const tunnelcap_esp_config *c, const tunnelcap_transfor
     if (facts->implicit_iv && c->nonce_origin == TUNNELCAP_NONCE_RESUME &&
         c->iv_start != c->seq_start)
         return TUNNELCAP_E_RANGE; /* the IV is the sequence number */
-    if (c->seq_start == 0 || c->seq_start == UINT64_MAX)
+    if (c->seq_start == UINT64_MAX)
         return TUNNELCAP_E_RANGE;
     return TUNNELCAP_OK;
 }
@@ -105,14 +104,20 @@ static int32_t build_policy(tunnelcap_esp *esp, const tunnelcap_esp_config *c)
 {
     tunnelcap_outer policy = c->outer;
     uint32_t any = tunnelcap_i_is_zero(&policy.local, sizeof(policy.local));
+    uint32_t anyone = tunnelcap_i_is_zero(&policy.remote, sizeof(policy.remote));
 
-    /* An address that is not given is any; one that is must be of a usable kind. */
+    /* An address that is not given is any; one that is must be of a usable kind. The stand-ins are
+     * of its family. */
     if (any) {
-        policy.local.family = TUNNELCAP_IPV4;
-        policy.local.bytes[0] = 127;
+        policy.local = policy.remote;
+        policy.local.bytes[3] ^= 1;
         policy.encap_limit_mode = 0;
     }
-    if (tunnelcap_i_is_zero(&policy.remote, sizeof(policy.remote))) {
+    if (any && anyone) {
+        policy.local.family = TUNNELCAP_IPV4;
+        policy.local.bytes[0] = 127;
+    }
+    if (anyone) {
         policy.remote = policy.local;
         policy.remote.bytes[3] ^= 1;
     }
@@ -177,6 +182,8 @@ static int32_t build(tunnelcap_esp *esp, const tunnelcap_esp_config *config,
         status = tunnelcap_i_struct_read(own, sizeof(*own), sizeof(*own), transform);
     if (status == TUNNELCAP_OK && crypto == NULL)
         status = TUNNELCAP_E_INVALID;
+    if (c.direction == TUNNELCAP_ESP_OUT && c.seq_start == 0)
+        c.seq_start = 1; /* RFC 4303 3.3.3; inbound, 0 stands for "none yet" */
     if (status == TUNNELCAP_OK)
         status = tunnelcap_i_transform_facts(own, &esp->facts);
     if (status == TUNNELCAP_OK)
@@ -206,6 +213,7 @@ static int32_t build(tunnelcap_esp *esp, const tunnelcap_esp_config *config,
     } else {
         esp->replay.esn = c.flags & TUNNELCAP_ESP_ESN;
         esp->replay.window = c.replay_mode == TUNNELCAP_REPLAY_WINDOW ? c.replay_window : 0;
+        esp->replay.start = c.seq_start;
         TUNNELCAP_I_STORE(esp->replay.top, c.seq_start);
     }
     if (c.direction == TUNNELCAP_ESP_IN || c.mode == TUNNELCAP_ESP_TRANSPORT)

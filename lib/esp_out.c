@@ -375,28 +375,28 @@ uint32_t tunnelcap_esp_encap_dummy(tunnelcap_esp *esp, tunnelcap_lane *lane, tun
 
 int32_t tunnelcap_esp_keepalive(const tunnelcap_esp *esp, tunnelcap_pkt *pkt)
 {
+    uint8_t h[TUNNELCAP_I_HEADER_MAX]; /* the template is longer than what is wanted of it */
     tunnelcap_i_inner inner;
     tunnelcap_lane unused;
     tunnelcap_i_esp_job job;
     uint32_t total;
-    uint8_t *h;
 
     if (esp == NULL || pkt == NULL || !tunnelcap_i_pkt_valid(pkt))
         return TUNNELCAP_E_INVALID;
     if (esp->udp_len == 0 || esp->mode != TUNNELCAP_ESP_TUNNEL)
         return TUNNELCAP_E_UNSUPPORTED;
     total = (uint32_t)esp->outer.ip_len + TUNNELCAP_I_UDP_HEADER + 1;
-    if (pkt->cap - pkt->off < (total > esp->outer.header_len ? total : esp->outer.header_len))
+    if (pkt->cap - pkt->off < total)
         return TUNNELCAP_E_TAILROOM;
     memset(&inner, 0, sizeof(inner));
     memset(&unused, 0, sizeof(unused));
     unused.id_step = 1;
     unused.id_first = 1;
     unused.id_span = 1;
-    h = pkt->buf + pkt->off;
     tunnelcap_i_outer_write(&esp->outer, &unused, &inner, TUNNELCAP_I_PROTO_UDP, total, h);
     tunnelcap_i_store16(h + esp->outer.ip_len + 4, TUNNELCAP_I_UDP_HEADER + 1);
     h[total - 1] = 0xff;
+    memcpy(pkt->buf + pkt->off, h, total);
     pkt->len = total;
     job.pkt = pkt;
     job.at = esp->outer.ip_len;

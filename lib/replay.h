@@ -4,8 +4,10 @@
  *
  * Implementation notes. As in RFC 6479 the window is a ring of blocks that is never shifted. A
  * word holds 32 packets' bits and, in its upper half, which block of the sequence space they
- * belong to; so a word that still holds an older block reads as empty, and one compare-and-swap
- * both clears and marks. The ring has one block more than the window needs, rounded up. */
+ * belong to; one compare-and-swap both clears and marks. The ring holds all blocks that a window
+ * can touch, so a word within the window that holds another block holds an older one, and reads
+ * as empty. Only a racing thread can have put a newer one there; it has moved the top before, so
+ * the top, read after the word, shows that the number has left the window. */
 #ifndef TUNNELCAP_I_REPLAY_H
 #define TUNNELCAP_I_REPLAY_H
 
@@ -16,17 +18,18 @@
 typedef struct tunnelcap_i_replay {
     tunnelcap_i_atomic64 top; /* highest number verified */
     tunnelcap_i_atomic64 *words;
+    uint64_t start;  /* numbers up to this one count as seen */
     uint32_t mask;   /* words - 1 */
     uint32_t window; /* packets; 0: no replay checking */
     uint32_t esn;
 } tunnelcap_i_replay;
 
-/* Words of a ring for a window. */
+/* Words of a ring for a window, which may begin and end within a block. */
 static inline uint32_t tunnelcap_i_replay_words(uint32_t window)
 {
     uint32_t words = 2;
 
-    while (words <= window / 32)
+    while (words <= (window + 31) / 32)
         words *= 2;
     return words;
 }
@@ -49,28 +52,28 @@ static inline uint64_t tunnelcap_i_replay_infer(const tunnelcap_i_replay *r, uin
     return (high - 1) << 32 | low;
 }
 
-/* Whether a number may be new, by what its word holds. */
+/* Whether a number of the window is new, by what its word holds. */
 static inline uint32_t tunnelcap_i_replay_unseen(uint64_t word, uint64_t seq)
 {
-    uint32_t block = (uint32_t)(seq >> 5);
-    uint32_t held = (uint32_t)(word >> 32);
+    return (uint32_t)(word >> 32) != (uint32_t)(seq >> 5) || !(word >> (seq & 31) & 1);
+}
 
-    if (held == block)
-        return !(word >> (seq & 31) & 1);
-    return (int32_t)(held - block) < 0;
+/* Whether a number is right of the window's left edge. */
+static inline uint32_t tunnelcap_i_replay_in_window(tunnelcap_i_replay *r, uint64_t seq)
+{
+    uint64_t top = TUNNELCAP_I_LOAD(r->top);
+
+    return seq > r->start && seq != UINT64_MAX && (top < r->window || seq > top - r->window);
 }
 
 static inline int32_t tunnelcap_i_replay_check(tunnelcap_i_replay *r, uint64_t seq)
 {
-    uint64_t top = TUNNELCAP_I_LOAD(r->top);
+    uint64_t word;
 
     if (r->window == 0)
         return TUNNELCAP_OK;
-    if (seq == UINT64_MAX || (seq == 0 && !r->esn))
-        return TUNNELCAP_E_REPLAY;
-    if (top >= r->window && seq <= top - r->window)
-        return TUNNELCAP_E_REPLAY;
-    return tunnelcap_i_replay_unseen(TUNNELCAP_I_LOAD(r->words[seq >> 5 & r->mask]), seq)
+    word = TUNNELCAP_I_LOAD_ACQ(r->words[seq >> 5 & r->mask]);
+    return tunnelcap_i_replay_in_window(r, seq) && tunnelcap_i_replay_unseen(word, seq)
                ? TUNNELCAP_OK
                : TUNNELCAP_E_REPLAY;
 }
@@ -79,26 +82,23 @@ static inline int32_t tunnelcap_i_replay_check(tunnelcap_i_replay *r, uint64_t s
  * one burst or on two lanes, one is accepted. */
 static inline int32_t tunnelcap_i_replay_commit(tunnelcap_i_replay *r, uint64_t seq)
 {
-    uint64_t top;
+    uint64_t block = (uint64_t)(uint32_t)(seq >> 5) << 32;
+    uint64_t top = TUNNELCAP_I_LOAD(r->top);
     uint64_t word;
     uint64_t next;
 
-    if (r->window != 0) {
-        if (tunnelcap_i_replay_check(r, seq) != TUNNELCAP_OK)
-            return TUNNELCAP_E_REPLAY;
-        word = TUNNELCAP_I_LOAD(r->words[seq >> 5 & r->mask]);
-        do {
-            if (!tunnelcap_i_replay_unseen(word, seq))
-                return TUNNELCAP_E_REPLAY;
-            next = (uint32_t)(word >> 32) == (uint32_t)(seq >> 5)
-                       ? word
-                       : (uint64_t)(uint32_t)(seq >> 5) << 32;
-            next |= (uint64_t)1 << (seq & 31);
-        } while (!TUNNELCAP_I_SWAP_IF(r->words[seq >> 5 & r->mask], word, next));
-    }
-    top = TUNNELCAP_I_LOAD(r->top);
+    if (r->window != 0 && tunnelcap_i_replay_check(r, seq) != TUNNELCAP_OK)
+        return TUNNELCAP_E_REPLAY;
     while (seq > top && !TUNNELCAP_I_SWAP_IF(r->top, top, seq)) {
     }
+    if (r->window == 0)
+        return TUNNELCAP_OK;
+    word = TUNNELCAP_I_LOAD_ACQ(r->words[seq >> 5 & r->mask]);
+    do {
+        if (!tunnelcap_i_replay_in_window(r, seq) || !tunnelcap_i_replay_unseen(word, seq))
+            return TUNNELCAP_E_REPLAY;
+        next = (word >> 32 == block >> 32 ? word : block) | (uint64_t)1 << (seq & 31);
+    } while (!TUNNELCAP_I_SWAP_IF_ORDERED(r->words[seq >> 5 & r->mask], word, next));
     return TUNNELCAP_OK;
 }
 
