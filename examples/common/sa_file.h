@@ -31,10 +31,10 @@ enum { SA_FILE_PRIVATE = 1 /* refuse a file that everybody may read or write */ 
  */
 typedef struct sa_file_entry {
     tunnelcap_esp_config config;
-    tunnelcap_transform transform; /* flags 0: weak algorithms are for the caller to permit */
-    uint32_t first_esn_hi;         /* with ESN: the upper half that sequence numbers began with */
-    uint8_t unknown_icv_len;       /* bytes of ICV whose algorithm and key are not known, else 0;
-                                      such an SA cannot be used */
+    tunnelcap_transform transform;  /* flags 0: weak algorithms are for the caller to permit */
+    uint32_t first_esn_hi;          /* with ESN: the upper half that sequence numbers began with */
+    uint8_t unknown_icv_len;        /* bytes of ICV whose algorithm and key are not known, else 0;
+                                       such an SA cannot be used */
     char place[SA_FILE_PLACE_SIZE]; /* where it stands in the file: "line 3", "sas[2]" */
 } sa_file_entry;
 
