@@ -44,7 +44,7 @@ struct tunnelcap_esp {
 };
 
 /* What is noted of a packet while the provider works on it. */
-struct tunnelcap_i_esp_job {
+typedef struct tunnelcap_i_esp_job {
     tunnelcap_crypto_op op;
     tunnelcap_pkt *pkt;
     tunnelcap_i_inner inner; /* outbound, tunnel mode */
@@ -55,7 +55,17 @@ struct tunnelcap_i_esp_job {
     uint32_t at;          /* transport mode: where the ESP header goes in, from the IP header */
     uint32_t next_at;     /* transport mode: where the IP headers name what follows them */
     uint8_t next_header;
-};
+} tunnelcap_i_esp_job;
+
+/* Does not compile where a lane has less scratch than a job takes. */
+typedef char
+    tunnelcap_i_esp_job_fits[sizeof(tunnelcap_i_esp_job) <= TUNNELCAP_I_LANE_SCRATCH ? 1 : -1];
+
+/* The lane's scratch as jobs: max_burst of them. */
+static inline tunnelcap_i_esp_job *tunnelcap_i_esp_jobs(const tunnelcap_lane *lane)
+{
+    return (tunnelcap_i_esp_job *)(void *)lane->scratch;
+}
 
 /* 1 if a lane can work for an SA. */
 static inline uint32_t tunnelcap_i_esp_lane_ok(const tunnelcap_esp *esp, const tunnelcap_lane *lane)

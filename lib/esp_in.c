@@ -326,7 +326,7 @@ static uint32_t decap_part(tunnelcap_esp *esp, tunnelcap_lane *lane, tunnelcap_p
                            const tunnelcap_meta *meta, uint32_t stride, tunnelcap_esp_rx *rx,
                            uint32_t count, uint32_t ahead)
 {
-    tunnelcap_i_esp_job *jobs = lane->jobs;
+    tunnelcap_i_esp_job *jobs = tunnelcap_i_esp_jobs(lane);
     tunnelcap_i_esp_job *job;
     uint32_t fit = 0;
     uint32_t ok = 0;

@@ -267,7 +267,7 @@ static uint32_t encap_part(tunnelcap_esp *esp, tunnelcap_lane *lane, tunnelcap_p
                            const tunnelcap_meta *meta, uint32_t stride, uint32_t count,
                            uint8_t next_header)
 {
-    tunnelcap_i_esp_job *jobs = lane->jobs;
+    tunnelcap_i_esp_job *jobs = tunnelcap_i_esp_jobs(lane);
     uint64_t bytes = 0;
     uint64_t first;
     uint32_t fit = 0;

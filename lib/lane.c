@@ -2,7 +2,6 @@
 /* Copyright (c) 2026, The tunnelcap authors */
 #include "lane.h"
 
-#include "esp.h"
 #include "secure.h"
 
 enum { OLDEST = sizeof(tunnelcap_lane_config) };
@@ -41,7 +40,7 @@ static size_t lay_out(uint8_t *base, const tunnelcap_lane_config *c, const tunne
     tunnelcap_i_layout_add(&layout, 1, sizeof(*parts));
     if (crypto == NULL)
         return layout.size;
-    parts->jobs = tunnelcap_i_layout_add(&layout, c->max_burst, sizeof(*parts->jobs));
+    parts->scratch = tunnelcap_i_layout_add(&layout, c->max_burst, TUNNELCAP_I_LANE_SCRATCH);
     parts->ops = tunnelcap_i_layout_add(&layout, c->max_burst, sizeof(tunnelcap_crypto_op *));
     parts->crypto_lane = tunnelcap_i_layout_add(
         &layout, 1, crypto->lane_size(crypto->self, c->max_burst, c->key_slots));

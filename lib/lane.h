@@ -9,8 +9,8 @@
 #include "flow.h"
 #include "object.h"
 
-/* What ESP notes of a packet while its provider works; defined in esp.h. */
-typedef struct tunnelcap_i_esp_job tunnelcap_i_esp_job;
+/* Bytes that ESP may note of each packet of a burst while the provider works on it. */
+enum { TUNNELCAP_I_LANE_SCRATCH = 256 };
 
 struct tunnelcap_lane {
     tunnelcap_i_owner owner;
@@ -24,7 +24,7 @@ struct tunnelcap_lane {
     uint32_t max_burst;
     const tunnelcap_crypto *crypto; /* or NULL */
     void *crypto_lane;              /* the provider's state */
-    tunnelcap_i_esp_job *jobs;      /* max_burst of them */
+    uint8_t *scratch;               /* TUNNELCAP_I_LANE_SCRATCH for each of max_burst packets */
     tunnelcap_crypto_op **ops;      /* for a run of the provider */
 };
 

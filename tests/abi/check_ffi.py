@@ -55,7 +55,7 @@ class GreRx(Structure):
 
 class LaneConfig(Structure):
     _fields_ = [("size", c_uint32), ("flags", c_uint32), ("index", c_uint16),
-                ("count", c_uint16), ("reserved", c_uint32)]
+                ("count", c_uint16), ("max_burst", c_uint32), ("key_slots", c_uint32)]
 
 
 class TableConfig(Structure):

@@ -14,13 +14,13 @@ import sys
 LAYERS = [
     ["wire", "atomic", "secure", "status", "version", "packet"],
     ["crypto"],
-    ["checksum", "ip", "object", "gre_header", "crypto_answers"],
+    ["checksum", "ip", "object", "gre_header", "crypto_answers", "replay"],
     ["transform"],
     ["crypto_openssl", "crypto_self_test"],
     ["flow"],
     ["lane"],
     ["outer"],
-    ["gre", "ipip", "mss", "peek"],
+    ["gre", "ipip", "esp", "mss", "peek"],
     ["table"],
 ]
 ALLOWED = {("packet", "status"), ("version", "status")}

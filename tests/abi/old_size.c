@@ -268,7 +268,7 @@ int main(void)
         {"tunnelcap_route", use_route, 56, 56, 1},
         {"tunnelcap_burst", use_burst, 80, 64, 1},
         {"tunnelcap_stats", use_stats, 104, 104, 0},
-        {"tunnelcap_tunnel_info", use_info, 72, 72, 0},
+        {"tunnelcap_tunnel_info", use_info, 76, 76, 0},
         {"tunnelcap_peek_result", use_peek, 72, 72, 0},
     };
 

@@ -159,7 +159,7 @@ START_TEST(init_refuses_what_it_documents)
     struct {
         tunnelcap_table_config known;
         uint8_t tail[4];
-    } newer = {{sizeof(newer), 0, 1, 1, 1, 0}, {0}};
+    } newer = {{sizeof(newer), 0, 1, 1, 1, 1}, {0}};
     ck_assert_uint_ne(tunnelcap_table_size(&newer.known), 0);
     newer.tail[0] = 1;
     ck_assert_status(tunnelcap_table_new(&newer.known, test_seed, test_alloc(), &table),

@@ -19,6 +19,29 @@ static unsigned touch_all(void)
 {
     unsigned functions = 0;
 
+    TOUCH(tunnelcap_crypto_openssl);
+    TOUCH(tunnelcap_crypto_self_test);
+    TOUCH(tunnelcap_crypto_self_test_size);
+    TOUCH(tunnelcap_esp_check_life);
+    TOUCH(tunnelcap_esp_config_init);
+    TOUCH(tunnelcap_esp_decap);
+    TOUCH(tunnelcap_esp_decap_to);
+    TOUCH(tunnelcap_esp_encap);
+    TOUCH(tunnelcap_esp_encap_dummy);
+    TOUCH(tunnelcap_esp_encap_len);
+    TOUCH(tunnelcap_esp_encap_to);
+    TOUCH(tunnelcap_esp_fini);
+    TOUCH(tunnelcap_esp_forget);
+    TOUCH(tunnelcap_esp_free);
+    TOUCH(tunnelcap_esp_get_state);
+    TOUCH(tunnelcap_esp_headroom);
+    TOUCH(tunnelcap_esp_init);
+    TOUCH(tunnelcap_esp_inner_mtu);
+    TOUCH(tunnelcap_esp_keepalive);
+    TOUCH(tunnelcap_esp_new);
+    TOUCH(tunnelcap_esp_resync);
+    TOUCH(tunnelcap_esp_size);
+    TOUCH(tunnelcap_esp_tailroom);
     TOUCH(tunnelcap_gre_config_init);
     TOUCH(tunnelcap_gre_decap);
     TOUCH(tunnelcap_gre_encap);
@@ -72,12 +95,16 @@ static unsigned touch_all(void)
     TOUCH(tunnelcap_table_reasons);
     TOUCH(tunnelcap_table_remove);
     TOUCH(tunnelcap_table_remove_route);
+    TOUCH(tunnelcap_table_remove_sa);
+    TOUCH(tunnelcap_table_set_esp);
     TOUCH(tunnelcap_table_set_gre);
     TOUCH(tunnelcap_table_set_ipip);
     TOUCH(tunnelcap_table_set_route);
+    TOUCH(tunnelcap_table_set_sa);
     TOUCH(tunnelcap_table_settled);
     TOUCH(tunnelcap_table_size);
     TOUCH(tunnelcap_table_tunnel_at);
+    TOUCH(tunnelcap_transform_check);
     TOUCH(tunnelcap_tunnel_init);
     TOUCH(tunnelcap_version);
     TOUCH(tunnelcap_version_text);
