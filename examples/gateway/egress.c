@@ -73,6 +73,12 @@ static bool prepare_queue(egress *e)
     return true;
 }
 
+void egress_set_limits(egress *e, uint16_t limit4, uint16_t limit6)
+{
+    e->limits.limit4 = limit4;
+    e->limits.limit6 = limit6;
+}
+
 bool egress_open(egress *e, const config *conf, uint16_t limit4, uint16_t limit6)
 {
     unsigned number = 0;
@@ -81,8 +87,7 @@ bool egress_open(egress *e, const config *conf, uint16_t limit4, uint16_t limit6
     if (conf->clamp_egress_count == 0)
         return true;
     tunnelcap_mss_config_init(&e->limits, sizeof e->limits, 0);
-    e->limits.limit4 = limit4;
-    e->limits.limit6 = limit6;
+    egress_set_limits(e, limit4, limit6);
 
     e->nfq = nfq_open();
     if (e->nfq == NULL) {

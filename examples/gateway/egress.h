@@ -30,6 +30,9 @@ typedef struct egress {
  * the caller closes it then too. */
 bool egress_open(egress *e, const config *conf, uint16_t limit4, uint16_t limit6);
 
+/* Clamp to other limits from now on. */
+void egress_set_limits(egress *e, uint16_t limit4, uint16_t limit6);
+
 /* Remove the rules, then the queue: nothing is held up meanwhile. */
 void egress_close(egress *e);
 

@@ -11,6 +11,7 @@
 #include "config.h"
 #include "control.h"
 #include "egress.h"
+#include "ipsec.h"
 #include "listener.h"
 #include "sender.h"
 #include "tun.h"
@@ -35,6 +36,7 @@ typedef struct gateway {
     tunnelcap_lane *lane;
     batch batch;
     tun tun;
+    ipsec ipsec;
     listeners listeners;
     gateway_arrival *arrivals; /* one for each listener */
     sender sender;

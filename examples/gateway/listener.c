@@ -112,8 +112,18 @@ static bool want(listeners *all, const config_tunnel *tunnel, uint8_t protocol, 
     return open_listener(&all->list[all->count++], tunnel);
 }
 
-static bool open_for(listeners *all, const config_tunnel *tunnel)
+/* ESP in UDP may also come bare, where there is no NAT in its way. */
+static bool open_for_ipsec(listeners *all, const config_tunnel *tunnel, const ipsec *keys)
 {
+    uint16_t port = ipsec_find(keys, tunnel->id)->now.local_port;
+
+    return want(all, tunnel, IPPROTO_ESP, 0) && (port == 0 || want(all, tunnel, IPPROTO_UDP, port));
+}
+
+static bool open_for(listeners *all, const config_tunnel *tunnel, const ipsec *keys)
+{
+    if (tunnel->kind == TUNNELCAP_KIND_ESP)
+        return open_for_ipsec(all, tunnel, keys);
     if (tunnel->kind == TUNNELCAP_KIND_IPIP)
         return want(all, tunnel, IPPROTO_IPIP, 0) && want(all, tunnel, IPPROTO_IPV6, 0);
     if ((tunnel->encap.gre.flags & TUNNELCAP_GRE_UDP) != 0)
@@ -121,7 +131,7 @@ static bool open_for(listeners *all, const config_tunnel *tunnel)
     return want(all, tunnel, IPPROTO_GRE, 0);
 }
 
-bool listeners_open(listeners *all, const config *conf)
+bool listeners_open(listeners *all, const config *conf, const ipsec *keys)
 {
     *all = (listeners){.errors.what = "receiving outer packets"};
     all->list = calloc(conf->tunnel_count * LISTENERS_PER_TUNNEL, sizeof *all->list);
@@ -130,7 +140,7 @@ bool listeners_open(listeners *all, const config *conf)
         return false;
     }
     for (size_t i = 0; i < conf->tunnel_count; i++)
-        if (!open_for(all, &conf->tunnels[i]))
+        if (!open_for(all, &conf->tunnels[i], keys))
             return false;
     return true;
 }

@@ -8,9 +8,10 @@
 
 #include "batch.h"
 #include "config.h"
+#include "ipsec.h"
 #include "log.h"
 
-enum { LISTENERS_PER_TUNNEL = 2 }; /* at most: IP in IP needs protocols 4 and 41 */
+enum { LISTENERS_PER_TUNNEL = 2 }; /* at most: IP in IP needs protocols 4 and 41, ESP 50 and UDP */
 
 typedef struct listener {
     int fd;
@@ -28,7 +29,7 @@ typedef struct listeners {
 
 /* Open what the tunnels need. False after a line that says what is wrong; the caller closes
  * them then too. */
-bool listeners_open(listeners *all, const config *conf);
+bool listeners_open(listeners *all, const config *conf, const ipsec *keys);
 void listeners_close(listeners *all);
 
 /* Read packets until there are no more or the batch is full. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026, The tunnelcap authors */
-/* tunnelcap-gateway: GRE, GRE in UDP and IP in IP between a TUN device and the network. */
+/* tunnelcap-gateway: GRE, IP in IP and IPsec between a TUN device and the network. */
 #include "gateway.h"
 #include "report.h"
 
@@ -66,6 +66,16 @@ static int run(const arguments *args)
     return status;
 }
 
+/* The keys are part of what can be wrong. */
+static bool check_keys(const config *conf)
+{
+    ipsec keys;
+    bool right = ipsec_open(&keys, conf) && ipsec_check(&keys);
+
+    ipsec_close(&keys);
+    return right;
+}
+
 static int check(const arguments *args)
 {
     config *conf = NULL;
@@ -73,8 +83,10 @@ static int check(const arguments *args)
     if (args->file == NULL || args->json || args->control != NULL)
         return usage();
     conf = config_load(args->file, stderr);
-    if (conf == NULL)
+    if (conf == NULL || !check_keys(conf)) {
+        config_free(conf);
         return EXIT_FAILURE;
+    }
     size_t routes = 0;
     for (size_t i = 0; i < conf->route_count; i++)
         routes += !conf->routes[i].connected;

@@ -52,7 +52,7 @@ bool path_check(struct mnl_socket *nl, const config *conf, unsigned tun_device)
         const tunnelcap_addr *remote = &config_outer(tunnel)->remote;
         unsigned device = 0;
 
-        if (netlink_find_route(nl, remote, &device) != 0)
+        if (remote->family == 0 || netlink_find_route(nl, remote, &device) != 0)
             continue;
         if (device == tun_device) {
             log_line("%s: the way to its far endpoint %s leads into the tunnels themselves: give "
@@ -60,7 +60,7 @@ bool path_check(struct mnl_socket *nl, const config *conf, unsigned tun_device)
                      tunnel->path, address_text(remote, text));
             return false;
         }
-        if (device != before)
+        if (device != before && tunnel->kind != TUNNELCAP_KIND_ESP)
             warn_about_merging(device);
         before = device;
     }

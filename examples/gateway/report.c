@@ -3,9 +3,10 @@
 #include "report.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <string.h>
 
-enum { NUMBER_SIZE = 32 };
+enum { NUMBER_SIZE = 32, NAME_WIDTH = 15 };
 
 static uint64_t number(const json_t *object, const char *key)
 {
@@ -135,6 +136,38 @@ static int widest(const json_t *tunnels, const char *key)
     return (int)width;
 }
 
+static void print_sa(const char *name, int width, const json_t *sa)
+{
+    char packets[NUMBER_SIZE];
+    char bytes[NUMBER_SIZE];
+
+    printf("%-*s  %-3s  %s  %13s  %8s  %10" PRIu64 "  %s\n", width, name, string(sa, "direction"),
+           string(sa, "spi"), grouped(number(sa, "packets"), packets),
+           rounded(number(sa, "bytes"), bytes), number(sa, "sequence"), string(sa, "limit"));
+}
+
+/* The security associations of IPsec tunnels, if there are any. */
+static void print_sas(const json_t *tunnels, int width)
+{
+    bool headed = false;
+    size_t index = 0;
+    json_t *tunnel = NULL;
+
+    json_array_foreach(tunnels, index, tunnel)
+    {
+        size_t at = 0;
+        json_t *sa = NULL;
+        json_array_foreach(json_object_get(tunnel, "sas"), at, sa)
+        {
+            if (!headed)
+                printf("\n%-*s  %-3s  %-10s  %13s  %8s  %10s  %s\n", width, "TUNNEL", "WAY", "SPI",
+                       "PACKETS", "TEXT", "SEQUENCE", "LIMIT");
+            headed = true;
+            print_sa(at == 0 ? string(tunnel, "name") : "", width, sa);
+        }
+    }
+}
+
 static void print_tunnels(const json_t *tunnels)
 {
     int local = widest(tunnels, "local");
@@ -157,6 +190,7 @@ static void print_tunnels(const json_t *tunnels)
     {
         print_traffic(string(tunnel, "name"), tunnel);
     }
+    print_sas(tunnels, NAME_WIDTH);
 }
 
 static void print_egress(const json_t *egress)

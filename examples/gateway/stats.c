@@ -63,25 +63,75 @@ static const char *kind(const config_tunnel *tunnel)
 {
     if (tunnel->kind == TUNNELCAP_KIND_IPIP)
         return "ipip";
+    if (tunnel->kind == TUNNELCAP_KIND_ESP)
+        return tunnel->encap.esp.udp ? "esp-udp" : "esp";
     return (tunnel->encap.gre.flags & TUNNELCAP_GRE_UDP) != 0 ? "gre-udp" : "gre";
+}
+
+/* `limit` is OK, REKEY_SOON or why the SA has ended. */
+static json_t *sa_json(const ipsec_sa *sa, const char *direction)
+{
+    tunnelcap_esp_state at;
+    char spi[sizeof "0x01234567"];
+    json_t *object = json_object();
+    uint64_t now_ns = (uint64_t)log_now_ms() * 1000000;
+
+    tunnelcap_esp_get_state(sa->esp, &at, sizeof at);
+    snprintf(spi, sizeof spi, "0x%08x", sa->spi);
+    json_object_set_new(object, "direction", json_string(direction));
+    json_object_set_new(object, "spi", json_string(spi));
+    set_count(object, "packets", at.packets);
+    set_count(object, "bytes", at.bytes);
+    set_count(object, "sequence", at.seq);
+    json_object_set_new(
+        object, "limit",
+        json_string(tunnelcap_status_name(tunnelcap_esp_check_life(sa->esp, now_ns))));
+    return object;
+}
+
+/* Without an outbound SA while the far end is unknown. */
+static json_t *sas_json(const ipsec_set *set)
+{
+    json_t *array = json_array();
+
+    if (set->out.esp != NULL) {
+        json_t *out = sa_json(&set->out, "out");
+        set_count(out, "sender_id", set->sender_id);
+        json_array_append_new(array, out);
+    }
+    for (size_t i = 0; i < set->in_count; i++)
+        json_array_append_new(array, sa_json(&set->in[i], "in"));
+    return array;
+}
+
+static void add_ends(json_t *object, const tunnelcap_addr *local, const tunnelcap_addr *remote)
+{
+    char text[ADDRESS_TEXT_SIZE];
+
+    json_object_set_new(object, "local", json_string(address_text(local, text)));
+    json_object_set_new(object, "remote",
+                        remote->family == 0 ? json_null()
+                                            : json_string(address_text(remote, text)));
 }
 
 static json_t *tunnel_json(const gateway *g, const config_tunnel *tunnel)
 {
+    const ipsec_tunnel *keyed = ipsec_find(&g->ipsec, tunnel->id);
     tunnelcap_tunnel_info info = {0};
-    char text[ADDRESS_TEXT_SIZE];
     json_t *object = json_object();
 
     tunnelcap_table_get_info(g->table, tunnel->id, &info, sizeof info);
     json_object_set_new(object, "name", json_string(tunnel->name));
     json_object_set_new(object, "kind", json_string(kind(tunnel)));
     json_object_set_new(object, "state", json_string(state(g, tunnel->id)));
-    json_object_set_new(object, "local", json_string(address_text(&info.local, text)));
-    json_object_set_new(object, "remote", json_string(address_text(&info.remote, text)));
+    add_ends(object, &config_outer(tunnel)->local,
+             keyed != NULL ? &keyed->peer : &config_outer(tunnel)->remote);
     set_count(object, "mtu", info.inner_mtu);
     set_count(object, "mss4", info.limit4);
     set_count(object, "mss6", info.limit6);
     add_counters(object, g, tunnel->id);
+    if (keyed != NULL)
+        json_object_set_new(object, "sas", sas_json(&keyed->now));
     return object;
 }
 

@@ -201,6 +201,23 @@ bool tun_open(tun *t, const config *conf, uint32_t mtu)
     return done;
 }
 
+void tun_set_mtu(tun *t, uint32_t mtu)
+{
+    struct mnl_socket *nl = NULL;
+
+    if (mtu == t->mtu)
+        return;
+    int error = netlink_open(&nl);
+    if (error == 0) {
+        error = netlink_up(nl, t->device, mtu);
+        netlink_close(nl);
+    }
+    if (error == 0)
+        t->mtu = mtu;
+    else
+        log_line("cannot set the MTU of %s to %u: %s", t->name, mtu, strerror(error));
+}
+
 void tun_close(tun *t)
 {
     if (t->fd >= 0)

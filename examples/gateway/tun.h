@@ -24,6 +24,9 @@ typedef struct tun {
  * wrong; the caller closes the device then too. */
 bool tun_open(tun *t, const config *conf, uint32_t mtu);
 
+/* Have another MTU from now on; where that fails, a line says so. */
+void tun_set_mtu(tun *t, uint32_t mtu);
+
 /* Everything that tun_open() made goes with the device. */
 void tun_close(tun *t);
 
