@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum { NUMBER_SIZE = 32, NAME_WIDTH = 15 };
+enum { NUMBER_SIZE = 32, NAME_WIDTH = 15 /* of the first column, at least */ };
 
 static uint64_t number(const json_t *object, const char *key)
 {
@@ -79,7 +79,7 @@ static void print_members(const json_t *object)
     }
 }
 
-static void print_direction(const char *name, const char *word, const json_t *counters)
+static void print_direction(const char *name, int width, const char *word, const json_t *counters)
 {
     const json_t *reasons = json_object_get(counters, "reasons");
     uint64_t keepalives = number(counters, "replied");
@@ -89,7 +89,7 @@ static void print_direction(const char *name, const char *word, const json_t *co
     char clamped[NUMBER_SIZE];
     char refused[NUMBER_SIZE];
 
-    printf("%-15s  %-3s  %13s  %8s  %8s  %7s  %7s", name, word,
+    printf("%-*s  %-3s  %13s  %8s  %8s  %7s  %7s", width, name, word,
            grouped(number(counters, "packets"), packets),
            rounded(number(counters, "inner_bytes"), inner),
            rounded(number(counters, "outer_bytes"), outer),
@@ -104,22 +104,22 @@ static void print_direction(const char *name, const char *word, const json_t *co
     putchar('\n');
 }
 
-static void print_traffic(const char *name, const json_t *tunnel)
+static void print_traffic(const char *name, int width, const json_t *tunnel)
 {
-    print_direction(name, "in", json_object_get(tunnel, "decap"));
-    print_direction("", "out", json_object_get(tunnel, "encap"));
+    print_direction(name, width, "in", json_object_get(tunnel, "decap"));
+    print_direction("", width, "out", json_object_get(tunnel, "encap"));
 }
 
 /* Packets that found no tunnel, if there were any. */
-static void print_strays(const json_t *no_tunnel)
+static void print_strays(const json_t *no_tunnel, int width)
 {
     const json_t *in = json_object_get(no_tunnel, "decap");
     const json_t *out = json_object_get(no_tunnel, "encap");
 
     if (number(in, "refused") > 0)
-        print_direction("(no tunnel)", "in", in);
+        print_direction("(no tunnel)", width, "in", in);
     if (number(out, "refused") > 0)
-        print_direction("(no tunnel)", "out", out);
+        print_direction("(no tunnel)", width, "out", out);
 }
 
 static int widest(const json_t *tunnels, const char *key)
@@ -168,29 +168,28 @@ static void print_sas(const json_t *tunnels, int width)
     }
 }
 
-static void print_tunnels(const json_t *tunnels)
+static void print_tunnels(const json_t *tunnels, int width)
 {
     int local = widest(tunnels, "local");
     int remote = widest(tunnels, "remote");
     size_t index = 0;
     json_t *tunnel = NULL;
 
-    printf("\n%-15s  %-7s  %-6s  %-*s  %-*s  %5s  %5s  %5s\n", "TUNNEL", "KIND", "STATE", local,
-           "LOCAL", remote, "REMOTE", "MTU", "MSS4", "MSS6");
+    printf("\n%-*s  %-7s  %-6s  %-*s  %-*s  %5s  %5s  %5s\n", width, "TUNNEL", "KIND", "STATE",
+           local, "LOCAL", remote, "REMOTE", "MTU", "MSS4", "MSS6");
     json_array_foreach(tunnels, index, tunnel)
     {
-        printf("%-15s  %-7s  %-6s  %-*s  %-*s  %5" PRIu64 "  %5" PRIu64 "  %5" PRIu64 "\n",
+        printf("%-*s  %-7s  %-6s  %-*s  %-*s  %5" PRIu64 "  %5" PRIu64 "  %5" PRIu64 "\n", width,
                string(tunnel, "name"), string(tunnel, "kind"), string(tunnel, "state"), local,
                string(tunnel, "local"), remote, string(tunnel, "remote"), number(tunnel, "mtu"),
                number(tunnel, "mss4"), number(tunnel, "mss6"));
     }
-    printf("\n%-15s  %-3s  %13s  %8s  %8s  %7s  %7s\n", "TUNNEL", "WAY", "PACKETS", "INNER",
+    printf("\n%-*s  %-3s  %13s  %8s  %8s  %7s  %7s\n", width, "TUNNEL", "WAY", "PACKETS", "INNER",
            "OUTER", "CLAMPED", "DROPPED");
     json_array_foreach(tunnels, index, tunnel)
     {
-        print_traffic(string(tunnel, "name"), tunnel);
+        print_traffic(string(tunnel, "name"), width, tunnel);
     }
-    print_sas(tunnels, NAME_WIDTH);
 }
 
 static void print_egress(const json_t *egress)
@@ -235,13 +234,17 @@ void report_print(const json_t *stats)
     const json_t *tun = json_object_get(stats, "tun");
     const json_t *outer = json_object_get(stats, "outer");
     const json_t *egress = json_object_get(stats, "clamp_egress");
+    const json_t *tunnels = json_object_get(stats, "tunnels");
+    int width = widest(tunnels, "name");
 
+    width = width < NAME_WIDTH ? NAME_WIDTH : width;
     printf("tunnelcap-gateway %s, %s side, TUN device %s with MTU %" PRIu64 ", up ",
            string(stats, "version"), string(stats, "side"), string(tun, "name"),
            number(tun, "mtu"));
     print_uptime(number(stats, "uptime_ms") / 1000);
-    print_tunnels(json_object_get(stats, "tunnels"));
-    print_strays(json_object_get(stats, "no_tunnel"));
+    print_tunnels(tunnels, width);
+    print_strays(json_object_get(stats, "no_tunnel"), width);
+    print_sas(tunnels, width);
     print_egress(egress);
     print_count("Multicast that no tunnel takes", number(tun, "multicast"));
     print_count("Out of tunnels, but not IP", number(tun, "undeliverable"));
