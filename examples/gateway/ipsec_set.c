@@ -341,7 +341,7 @@ static bool make_out_by(const work *w, tunnelcap_esp_config *c,
                           next->key_digest))
         return false;
     if (w->trial || w->tunnel->peer.family == 0)
-        return true;
+        return sender_id_check(w->tunnel->conf->path, w->tunnel->conf->encap.esp.state_dir);
     if (now->out.esp != NULL &&
         memcmp(now->out.digest, next->out.digest, sizeof next->out.digest) == 0) {
         next->out.esp = now->out.esp;

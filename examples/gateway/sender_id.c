@@ -75,6 +75,16 @@ static bool open_directory(store *s)
     return false;
 }
 
+bool sender_id_check(const char *what, const char *directory)
+{
+    store s = {.what = what, .directory = directory};
+    bool good = open_directory(&s);
+
+    if (s.directory_fd >= 0)
+        close(s.directory_fd);
+    return good;
+}
+
 /* Two gateways may share a directory; they take their ids one after the other. */
 static bool lock(store *s)
 {

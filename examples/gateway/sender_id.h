@@ -20,6 +20,10 @@ enum { SENDER_ID_BITS = 24, SENDER_ID_DIGEST_SIZE = 32 };
 bool sender_id_digest(const char *label, const void *bytes, size_t size,
                       uint8_t digest[SENDER_ID_DIGEST_SIZE]);
 
+/* Whether ids can be taken from this directory, as far as looking at it tells. False after a line
+ * that begins with `what` and says what is wrong. */
+bool sender_id_check(const char *what, const char *directory);
+
 /* Take the next id of a key. When this returns true, the disk has it that the id is taken. False
  * after a line that begins with `what` and says what is wrong. */
 bool sender_id_take(const char *what, const char *directory,

@@ -31,6 +31,21 @@ GOOD = {
     "routes": [{"prefix": "203.0.113.0/24", "nexthop": "10.0.0.1"}],
 }
 
+# An IPsec tunnel with its keys; @ stands for a directory.
+IPSEC = {"name": "a-name-longer-than-a-GRE-tunnel-has", "cloudflare_endpoint": "192.0.2.1",
+         "customer_endpoint": "198.51.100.1", "key_file": "@/keys", "state_dir": "@/state"}
+IPSEC6 = {**IPSEC, "cloudflare_endpoint": "2001:db8::1", "customer_endpoint": "2001:db8::2"}
+SAS = [{"src": "192.0.2.1", "dst": "198.51.100.1", "spi": 4096, "mode": "tunnel",
+        "enc": "aes-gcm", "enc_key": "00" * 16, "salt": "01020304", "icv_len": 16, "auth": "none"},
+       {"src": "198.51.100.1", "dst": "192.0.2.1", "spi": 4097, "mode": "tunnel",
+        "enc": "aes-gcm", "enc_key": "01" * 16, "salt": "01020304", "icv_len": 16, "auth": "none"}]
+
+
+def ipsec(**changes):
+    tunnel = {**IPSEC, **changes}
+    return {"ipsec_tunnels": [{k: v for k, v in tunnel.items() if v is not ...}]}
+
+
 # Changes of GOOD that keep it right: what was changed, and to what.
 RIGHT = [
     ("as it is", {}),
@@ -58,6 +73,17 @@ RIGHT = [
         "gre_tunnels.0.modified_on": None, "routes.0.scope": {"colo_regions": ["APAC"]},
         "routes.0.id": "f", "routes.0.description": "", "routes.0.created_on": 1,
         "routes.0.modified_on": 2}),
+    ("an IPsec tunnel", ipsec()),
+    ("IPsec tunnels alone", {**ipsec(), "gre_tunnels": None, "ipip_tunnels": None,
+                             "routes": None}),
+    ("one state directory for all", {**ipsec(state_dir=...), "state_dir": "@/state"}),
+    ("a far end that is not known", ipsec(customer_endpoint=None)),
+    ("all options of IPsec", ipsec(udp=True, replay_protection=True, allow_null_cipher=False,
+                                   interface_address="10.0.1.0/31", ttl=0, mtu=1438,
+                                   interface_address6="fd01::/127")),
+    ("an IPsec tunnel as the service has it", ipsec(
+        id="x", psk_metadata={"last_generated_on": "2026-01-01"}, description="x",
+        health_check={"enabled": True}, custom_remote_identities={"fqdn_id": "x"})),
     ("devices and socket", {"tun": "tc0", "control": "/tmp/x.sock",
                             "clamp_egress": ["eth0", "ppp+"]}),
 ]
@@ -149,6 +175,22 @@ WRONG = [
     ({"routes.0.priority": -1}, ["routes[0].priority: -1 is below 0"]),
     ({"routes.1": {"prefix": "203.0.113.0/24", "tunnel": "first"}},
      ["routes[1]: leads the same prefix into the same tunnel as routes[0]"]),
+    (ipsec(name="x" * 64), ['ipsec_tunnels[0].name: "' + "x" * 64 + '" has 64 characters, not']),
+    (ipsec(name="first"), ['ipsec_tunnels[0].name: "first" is the name of gre_tunnels[0] too']),
+    (ipsec(cloudflare_endpoint=...), ["ipsec_tunnels[0].cloudflare_endpoint: is missing"]),
+    ({**ipsec(customer_endpoint=...), "side": "customer", "routes": None},
+     ["ipsec_tunnels[0]: customer_endpoint is missing: only the edge can do without it"]),
+    (ipsec(key_file=...), ["ipsec_tunnels[0].key_file: is missing"]),
+    (ipsec(key_file=""), ["ipsec_tunnels[0].key_file: the path is empty"]),
+    (ipsec(state_dir=...), ["ipsec_tunnels[0]: state_dir is missing, here and for all tunnels"]),
+    (ipsec(udp=4500), ["ipsec_tunnels[0].udp: must be true or false"]),
+    (ipsec(replay_protection=64),
+     ["ipsec_tunnels[0].replay_protection: must be true or false"]),
+    (ipsec(allow_null_cipher="no"),
+     ["ipsec_tunnels[0].allow_null_cipher: must be true or false"]),
+    (ipsec(psk="secret"), ["ipsec_tunnels[0].psk: is for IKE, which is not spoken here"]),
+    (ipsec(key=1), ["ipsec_tunnels[0].key: is not a field that is known here"]),
+    ({"gre_tunnels.0.key_file": "@/keys"}, ["gre_tunnels[0].key_file: is not a field"]),
     # All at once.
     ({"side": "x", "gre_tunnels.0.mtu": 1, "gre_tunnels.1.ttl": True, "ipip_tunnels.0.x": 1,
       "routes.0.weight": 0},
@@ -166,6 +208,25 @@ SYNTAX = [
     ('{"side": "edge"} x', ":1:"),
     ("{'side': 'edge'}", ":1:"),
     ('{"side": "\\ud800"}', ":1:"),
+]
+
+
+# Keys that are wrong: the tunnel, the SAs, the file's mode, and what is said.
+WRONG_KEYS = [
+    (ipsec(), SAS, 0o604, "@/keys: "),
+    (ipsec(key_file="@/nowhere"), SAS, 0o600, "@/nowhere: No such file or directory"),
+    (ipsec(state_dir="@/nowhere"), SAS, 0o600,
+     "tunnelcap-gateway: ipsec_tunnels[0].state_dir: @/nowhere: No such file or directory"),
+    (ipsec(), SAS[:1], 0o600, "tunnelcap-gateway: @/keys: 0 SAs in it lead here, not 1 to 128"),
+    (ipsec(), SAS[1:], 0o600, "tunnelcap-gateway: @/keys: no SA in it leads from here"),
+    (IPSEC6, SAS, 0o600, "tunnelcap-gateway: @/keys: sas[0]: its addresses are not those"),
+    (ipsec(), [SAS[0], {**SAS[1], "enc_key": "00" * 16}], 0o600,
+     "tunnelcap-gateway: @/keys: sas[0]: an inbound SA has the same key"),
+    (ipsec(), [{**SAS[0], "esn": True}, SAS[1]], 0o600,
+     "tunnelcap-gateway: @/keys: sas[0]: an outbound SA from a file cannot have extended"),
+    (ipsec(), [SAS[0], {**SAS[1], "spi": 255}], 0o600, "@/keys: sas[1]: SPI 255 is below 256"),
+    (ipsec(mtu=65500), SAS, 0o600,
+     "tunnelcap-gateway: ipsec_tunnels[0].mtu: 65500 does not fit an outer packet"),
 ]
 
 
@@ -192,7 +253,7 @@ def made(changes):
 class Checker:
     def __init__(self, program, directory):
         self.program, self.directory = program, directory
-        self.passed = self.failed = 0
+        self.passed = self.failed = self.skipped = 0
 
     def check(self, name, truth, why):
         if truth:
@@ -208,9 +269,31 @@ class Checker:
     def ask(self, text):
         file = os.path.join(self.directory, "config.json")
         with open(file, "w", encoding="utf-8") as out:
-            out.write(text)
+            out.write(text.replace("@", self.directory))
         result = self.run("check", file)
-        return result, result.stderr.replace(file, "FILE").splitlines()
+        text = result.stderr.replace(file, "FILE").replace(self.directory, "@")
+        return result, text.splitlines()
+
+    def has_ipsec(self):
+        """A build without OpenSSL has none, and says so."""
+        result, lines = self.ask(made(ipsec()))
+        return result.returncode == 0 or lines != [
+            "tunnelcap-gateway: ipsec_tunnels[0]: IPsec tunnels need a build with OpenSSL, and "
+            "this one is without"]
+
+    def write_keys(self, sas, mode=0o600):
+        file = os.path.join(self.directory, "keys")
+        with open(file, "w", encoding="ascii") as out:
+            json.dump({"schema": "tunnelcap-sa/1", "sas": sas}, out)
+        os.chmod(file, mode)
+
+    def wrong_keys(self, tunnel, sas, mode, words):
+        self.write_keys(sas, mode)
+        if "name" in tunnel:
+            tunnel = {"ipsec_tunnels": [tunnel]}
+        result, lines = self.ask(made(tunnel))
+        self.check(words, result.returncode == 1 and not result.stdout and
+                   any(words in line for line in lines), (result.returncode, lines))
 
     def right(self, name, text):
         result, lines = self.ask(text)
@@ -253,10 +336,18 @@ def main():
         return 2
     with tempfile.TemporaryDirectory() as directory:
         c = Checker(os.path.abspath(sys.argv[1]), directory)
+        os.mkdir(os.path.join(directory, "state"), 0o700)
+        c.write_keys(SAS)
+        keyless = not c.has_ipsec()
         for name, changes in RIGHT:
-            c.right(name, made(changes))
+            if keyless and "ipsec_tunnels" in changes:
+                c.skipped += 1
+            else:
+                c.right(name, made(changes))
         for changes, starts in WRONG:
             c.wrong(made(changes), starts)
+        for arguments in WRONG_KEYS[:0 if keyless else None]:
+            c.wrong_keys(*arguments)
         for text, start in SYNTAX:
             result, lines = c.ask(text)
             c.check(f"syntax {text!r}", result.returncode == 1 and len(lines) == 1 and
@@ -268,7 +359,7 @@ def main():
         c.check("run starts nothing with a wrong file", result.returncode == 1 and
                 not result.stdout, result)
         check_usage(c)
-    print(f"{c.passed} passed, {c.failed} failed, 0 skipped")
+    print(f"{c.passed} passed, {c.failed} failed, {c.skipped} skipped")
     return 1 if c.failed else 0
 
 
