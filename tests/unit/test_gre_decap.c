@@ -81,9 +81,22 @@ static void expect6(uint32_t flags, int32_t want)
     tunnelcap_gre_free(gre);
 }
 
+/* Decapsulate without meta and with one that says nothing: however the library goes about it, the
+ * outcome is the same. */
 static int32_t feed(void *arg, tunnelcap_pkt *pkt)
 {
-    return test_gre_decap(arg, pkt, NULL, NULL);
+    static const tunnelcap_meta nothing = {0};
+    tunnelcap_pkt twin = test_pkt(pkt->buf + pkt->off, pkt->len, pkt->off);
+    tunnelcap_gre_rx rx = {0}, twin_rx = {0};
+    int32_t status = test_gre_decap(arg, pkt, NULL, &rx);
+    ck_assert_status(test_gre_decap(arg, &twin, &nothing, &twin_rx), status);
+    ck_assert_uint_eq(twin.off, pkt->off);
+    ck_assert_uint_eq(twin.len, pkt->len);
+    ck_assert_mem_eq(&twin_rx, &rx, sizeof(rx));
+    if (pkt->len != 0)
+        ck_assert_mem_eq(twin.buf + twin.off, pkt->buf + pkt->off, pkt->len);
+    test_pkt_free(&twin);
+    return status;
 }
 
 /* ---- hostile bytes ---- */
@@ -155,13 +168,29 @@ START_TEST(decap_survives_every_flipped_bit)
 {
     static const uint16_t layouts[] = {0, TEST_GRE_C, TEST_GRE_K | TEST_GRE_S,
                                        TEST_GRE_C | TEST_GRE_K | TEST_GRE_S};
-    for (size_t i = 0; i < TEST_COUNT(layouts); i++) {
-        test_gre header = {layouts[i], TUNNELCAP_ETHERTYPE_IPV4, 77, 5};
-        uint32_t key = layouts[i] & TEST_GRE_K ? TUNNELCAP_GRE_KEY_IN : 0;
-        tunnelcap_gre *plain = open4(key), *udp = open6(key | TUNNELCAP_GRE_UDP);
-        test_ip ip6 = outer6();
+    for (size_t i = 0; i < 2 * TEST_COUNT(layouts); i++) {
+        test_gre header = {layouts[i / 2], TUNNELCAP_ETHERTYPE_IPV4, 77, 5};
+        uint32_t flags = header.flags & TEST_GRE_K ? TUNNELCAP_GRE_KEY_IN : 0;
+        if ((i & 1) && (header.flags & TEST_GRE_C))
+            flags |= TUNNELCAP_GRE_CHECKSUM;
+        if ((i & 1) && (header.flags & TEST_GRE_S))
+            flags |= TUNNELCAP_GRE_SEQUENCE;
+        tunnelcap_gre *plain = open4(flags), *udp = open6(flags | TUNNELCAP_GRE_UDP);
+        test_ip ip4 = outer4(), ip6 = outer6();
         build4(&header, 6);
-        test_flips(frame.bytes, frame.len, 0, feed, plain);
+        uint32_t accepted = test_flips(frame.bytes, frame.len, 0, feed, plain);
+        if (flags & TUNNELCAP_GRE_CHECKSUM) /* every bit is under one checksum or the other */
+            ck_assert_uint_eq(accepted, 0);
+        tunnelcap_gre *udp4 = open4(flags | TUNNELCAP_GRE_UDP);
+        push_inner(&header, 6);
+        test_push_udp(&frame, &ip4, 50000, 4754);
+        test_push_ip(&frame, &ip4, UDP);
+        test_flips(frame.bytes, frame.len, 0, feed, udp4);
+        tunnelcap_gre_free(udp4);
+        push_inner(&header, 6);
+        test_push_udp(&frame, &ip6, 50000, 4754);
+        test_push_ip(&frame, &ip6, UDP);
+        test_flips(frame.bytes, frame.len, 0, feed, udp);
         push_inner(&header, 6);
         test_push_udp(&frame, &ip6, 50000, 4754);
         test_push_ext(&frame, UDP, "\4\1\4\1\1\0", 6);
@@ -241,6 +270,7 @@ START_TEST(checksum_that_is_present_is_verified_though_not_configured)
                 continue; /* flags and protocol have tests of their own */
             frame.bytes[at] ^= 0x10;
             expect4(0, TUNNELCAP_E_CHECKSUM);
+            expect4(TUNNELCAP_GRE_CHECKSUM, TUNNELCAP_E_CHECKSUM);
             frame.bytes[at] ^= 0x10;
         }
     }

@@ -357,6 +357,44 @@ START_TEST(refused_outer_packets_are_unchanged_and_counted_once)
 }
 END_TEST
 
+START_TEST(strangers_are_told_from_bad_packets_of_a_tunnel)
+{
+    static const struct {
+        const char *src;
+        uint16_t port; /* 0: GRE itself */
+        test_gre gre;
+        int32_t status;
+        uint64_t tunnel;
+    } rows[] = {
+        {"198.51.100.1", 0, {1, 0x0800, 0, 0}, TUNNELCAP_E_GRE_VERSION, GRE_ID},
+        {"198.51.100.1", 0, {0x4000, 0x0800, 0, 0}, TUNNELCAP_E_GRE_FLAGS, GRE_ID},
+        {"198.51.100.1", 0, {TEST_GRE_K, 0x0800, 7, 0}, TUNNELCAP_E_NO_TUNNEL, 0},
+        {"198.51.100.99", 0, {0, 0x0800, 0, 0}, TUNNELCAP_E_NO_TUNNEL, 0},
+        {"198.51.100.99", 0, {1, 0x0800, 0, 0}, TUNNELCAP_E_GRE_VERSION, 0},
+        {"198.51.100.2", 4754, {1, 0x0800, 0, 0}, TUNNELCAP_E_GRE_VERSION, UDP_ID},
+        {"198.51.100.2", 53, {1, 0x0800, 0, 0}, TUNNELCAP_E_NO_TUNNEL, 0}, /* DNS, not GRE */
+        {"198.51.100.99", 4754, {0, 0x0800, 0, 0}, TUNNELCAP_E_NO_TUNNEL, 0},
+    };
+    world w = open_world(NULL);
+    for (size_t i = 0; i < TEST_COUNT(rows); i++) {
+        test_ip outer = test_between(rows[i].src, "192.0.2.1");
+        test_ip inner = test_between("10.9.0.1", "203.0.113.1");
+        tunnelcap_result result;
+        uint64_t before = reason_count(&w, rows[i].tunnel, TUNNELCAP_DECAP, rows[i].status);
+        test_udp_packet(&frame, &inner, 30);
+        test_push_gre(&frame, &rows[i].gre);
+        if (rows[i].port != 0)
+            test_push_udp(&frame, &outer, 50000, rows[i].port);
+        test_push_ip(&frame, &outer, rows[i].port != 0 ? UDP : GRE);
+        ck_assert_status(run(&w, TUNNELCAP_DECAP, 0, NULL, &result), rows[i].status);
+        ck_assert_uint_eq(result.tunnel, rows[i].tunnel);
+        ck_assert_uint_eq(reason_count(&w, rows[i].tunnel, TUNNELCAP_DECAP, rows[i].status),
+                          before + 1);
+    }
+    close_world(&w);
+}
+END_TEST
+
 static int32_t feed_decap(void *arg, tunnelcap_pkt *pkt)
 {
     tunnelcap_result result;
@@ -829,6 +867,7 @@ Suite *test_table_data_suite(void)
         packet_above_the_inner_mtu_is_told_it,
         dropped_packets_are_unchanged_and_counted_by_reason,
         refused_outer_packets_are_unchanged_and_counted_once,
+        strangers_are_told_from_bad_packets_of_a_tunnel,
         data_path_survives_cuts_and_flips,
         packets_back_to_their_encapsulator_are_a_loop,
         loop_guard_knows_ipv6_probes,
