@@ -25,6 +25,8 @@
                       tunnelcap_status_name(want_));                                               \
     } while (0)
 
+#define test_ok(call) ck_assert_status(call, TUNNELCAP_OK)
+
 /* ---- suites ---- */
 
 /* Make a suite whose every test is checked for memory left over in test_alloc(). */
@@ -38,6 +40,7 @@ Suite *test_esp_tunnel_suite(void);
 Suite *test_gre_suite(void);
 Suite *test_gre_decap_suite(void);
 Suite *test_gre_encap_suite(void);
+Suite *test_gre_outer_suite(void);
 Suite *test_ip_suite(void);
 Suite *test_ipip_suite(void);
 Suite *test_lane_suite(void);
@@ -50,8 +53,10 @@ Suite *test_replay_suite(void);
 Suite *test_secure_suite(void);
 Suite *test_status_suite(void);
 Suite *test_table_suite(void);
+Suite *test_table_burst_suite(void);
 Suite *test_table_data_suite(void);
 Suite *test_table_model_suite(void);
+Suite *test_table_routes_suite(void);
 Suite *test_threads_suite(void);
 Suite *test_transform_suite(void);
 Suite *test_version_suite(void);

@@ -8,9 +8,11 @@ usage: interop.py BUILD CACHE KERNEL [PATTERN...]
 import fnmatch
 import sys
 import tempfile
+import time
 import traceback
 
 import cases_carry
+import cases_esp
 import cases_mss
 import cases_ovs
 import cases_policy
@@ -41,7 +43,7 @@ def make_host():
 
 def run_case(lab, name, function):
     """Print one line about one case and return its first word."""
-    word, why = "PASS", ""
+    word, why, begin = "PASS", "", time.monotonic()
     try:
         function(lab)
     except Skip as skip:
@@ -50,14 +52,14 @@ def run_case(lab, name, function):
         word, why = "FAIL", ": %s" % failure
     except Exception:  # pylint: disable=broad-except
         word, why = "FAIL", ": " + traceback.format_exc().strip()
-    print(word, name + why, flush=True)
+    print("%s %s (%.1f s)%s" % (word, name, time.monotonic() - begin, why), flush=True)
     return word
 
 
 def main():
     build, cache, kernel, *patterns = sys.argv[1:]
     chosen = [(name, function) for module in (cases_carry, cases_policy, cases_mss, cases_tap,
-                                                 cases_ovs)
+                                                 cases_ovs, cases_esp)
               for name, function in module.cases()
               if not patterns or any(fnmatch.fnmatch(name, pattern) for pattern in patterns)]
     image = kernel_peer.Image(kernel, cache)

@@ -24,7 +24,7 @@ PACKAGES = ("qemu-system-x86 busybox-static kmod iproute2 nftables iptables iput
             " ethtool").split()
 TOOLS = ("ip", "nft", "xtables-nft-multi", "ping", "dash", "kmod", "ethtool")
 NEEDED = TOOLS + ("qemu-system-x86_64", "busybox", "depmod", "dpkg-deb", "apt-get")
-MODULES = ("net/ipv4", "net/ipv6", "net/netfilter", "net/packet", "net/core", "net/802",
+MODULES = ("net/ipv4", "net/ipv6", "net/xfrm", "net/netfilter", "net/packet", "net/core", "net/802",
            "net/llc", "drivers/virtio", "drivers/net/virtio_net", "drivers/net/net_failover",
            "drivers/char/virtio_console", "drivers/char/hw_random/virtio-rng", "lib", "crypto")
 SEARCH = "/usr/sbin:/usr/bin:/sbin:/bin"

@@ -228,7 +228,7 @@ class Lab:
         with contextlib.closing(_listen(address)) as listener:
             result = {}
             server = threading.Thread(target=lambda: result.update(
-                got=_exchange(listener.accept()[0], self.blob)))
+                got=exchange(listener.accept()[0], self.blob)))
             server.start()
             far = self.guest.check("nc -w 5 %s 9000 < blob | sha256sum" % address).split()[0]
             server.join(20)
@@ -242,17 +242,18 @@ class Lab:
         connection = socket.socket(family)
         connection.settimeout(15)
         connection.connect((address, 9001))
-        got = _exchange(connection, self.blob)
+        got = exchange(connection, self.blob)
         far = self.guest.check("for i in $(seq 50); do kill -0 $(cat nc.pid) 2>/dev/null ||"
                                " break; usleep 20000; done; sha256sum < got").split()[0]
         self._compare(got, far)
 
+    def same(self, got, far):
+        """Whether either side got, the far one as a sum, what the other has sent."""
+        return (got is not None and hashlib.sha256(got).hexdigest() == self.far_sum
+                and hashlib.sha256(self.blob).hexdigest() == far)
+
     def _compare(self, got, far):
-        """What either side got, the far one as a sum, is what the other has sent."""
-        expect(got is not None and hashlib.sha256(got).hexdigest() == self.far_sum,
-               "TCP data from the guest arrived damaged or not at all")
-        expect(hashlib.sha256(self.blob).hexdigest() == far,
-               "TCP data to the guest arrived damaged or not at all")
+        expect(self.same(got, far), "TCP data arrived damaged or not at all")
 
 
 def _listen(address):
@@ -264,7 +265,7 @@ def _listen(address):
     return listener
 
 
-def _exchange(connection, blob):
+def exchange(connection, blob):
     """Send a blob while receiving until the end; what came."""
     def send():
         with contextlib.suppress(OSError):

@@ -2,11 +2,12 @@
 # Copyright (c) 2026, The tunnelcap authors
 """Packets as bytes: just enough to read tunnel headers and to write TCP SYNs."""
 import collections
+import hashlib
 import ipaddress
 import struct
 
 IPV4, IPV6 = 0x0800, 0x86DD
-DESTINATION_OPTIONS, GRE, UDP, TCP = 60, 47, 17, 6
+DESTINATION_OPTIONS, GRE, ESP, UDP, TCP, ICMP, ICMP6 = 60, 47, 50, 17, 6, 1, 58
 GRE_CHECKSUM, GRE_KEY, GRE_SEQUENCE = 0x8000, 0x2000, 0x1000
 
 # chain: the protocol numbers from the IP header to the payload. more: the "more fragments" bit.
@@ -58,6 +59,14 @@ def read_gre(data):
     return Gre(flags, protocol, key, sequence, data[at:])
 
 
+def read_esp(packet):
+    """SPI and sequence number of a packet with ESP, bare or in UDP; None if it has none."""
+    outer = read_ip(packet)
+    if outer is None or outer.offset or outer.chain[-1] not in (ESP, UDP):
+        return None
+    return struct.unpack("!II", outer.payload[8 * (outer.chain[-1] == UDP):][:8])
+
+
 def unwrap(outer):
     """The inner packet of a tunnel packet that read_ip() has read, or None."""
     if outer.chain[-1] in (4, 41):
@@ -102,6 +111,60 @@ def with_tcp_checksum(packet, damage=0):
     total = checksum(pseudo + segment) ^ damage
     return (packet[:len(packet) - len(segment)] + segment[:16] + struct.pack("!H", total)
             + segment[18:])
+
+
+def ip_packet(src, dst, protocol, payload, tos=0):
+    """An IP packet around a payload."""
+    src, dst = ipaddress.ip_address(src), ipaddress.ip_address(dst)
+    header = ipv4_header if src.version == 4 else ipv6_header
+    return with_tos(header(src, dst, protocol, len(payload)) + payload, tos)
+
+
+def with_tos(packet, tos):
+    """The packet with another TOS or traffic class."""
+    packet = bytearray(packet)
+    if packet[0] >> 4 == 6:
+        packet[0], packet[1] = 0x60 | tos >> 4, (tos & 15) << 4 | packet[1] & 15
+        return bytes(packet)
+    packet[1] = tos
+    packet[10:12] = b"\0\0"
+    packet[10:12] = struct.pack("!H", checksum(bytes(packet[:(packet[0] & 15) * 4])))
+    return bytes(packet)
+
+
+def echo_data(ident, sequence, size):
+    """What an echo request carries: bytes that no other request has."""
+    stream, seed = b"", struct.pack("!HH", ident, sequence)
+    while len(stream) < size:
+        seed = hashlib.sha256(seed).digest()
+        stream += seed
+    return stream[:size]
+
+
+def echo_request(src, dst, ident, sequence, size, tos=0):
+    """An ICMP echo request with `size` bytes of data."""
+    version = ipaddress.ip_address(src).version
+    message = struct.pack("!BBHHH", 8 if version == 4 else 128, 0, 0, ident, sequence)
+    message += echo_data(ident, sequence, size)
+    pseudo = b"" if version == 4 else (ipaddress.ip_address(src).packed
+                                       + ipaddress.ip_address(dst).packed
+                                       + struct.pack("!II", len(message), ICMP6))
+    total = checksum(pseudo + message)
+    message = message[:2] + struct.pack("!H", total) + message[4:]
+    return ip_packet(src, dst, ICMP if version == 4 else ICMP6, message, tos)
+
+
+def read_echo_reply(packet):
+    """Identifier, sequence number and TOS of an echo reply with the data it must have; else
+    None."""
+    outer = read_ip(packet)
+    if outer is None or outer.chain not in ((ICMP,), (ICMP6,)) or len(outer.payload) < 8 \
+            or outer.payload[0] != {ICMP: 0, ICMP6: 129}[outer.chain[0]]:
+        return None
+    ident, sequence = struct.unpack("!HH", outer.payload[4:8])
+    if outer.payload[8:] != echo_data(ident, sequence, len(outer.payload) - 8):
+        return None
+    return ident, sequence, outer.tos
 
 
 def forwarded(packet):

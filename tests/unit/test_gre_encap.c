@@ -98,6 +98,14 @@ static void carry(ends *pair, const tunnelcap_gre_config *config, unsigned use, 
     ck_assert_status(test_gre_encap(pair->a, pair->lane, &pkt, meta), TUNNELCAP_OK);
     ck_assert_uint_eq(pkt.off, 0);
     ck_assert_uint_eq(pkt.len, tunnelcap_gre_encap_len(pair->a, frame.len));
+    if (!(use & USE_SEQUENCE) && meta == NULL) { /* a meta that says nothing changes nothing */
+        static const tunnelcap_meta nothing = {0};
+        tunnelcap_pkt twin = test_pkt(frame.bytes, frame.len, headroom);
+        ck_assert_status(test_gre_encap(pair->a, pair->lane, &twin, &nothing), TUNNELCAP_OK);
+        ck_assert_uint_eq(twin.len, pkt.len);
+        ck_assert_mem_eq(twin.buf, pkt.buf, pkt.len);
+        test_pkt_free(&twin);
+    }
     check_wire(config, use, &pkt, protocol, seq);
 
     tunnelcap_gre_rx rx;

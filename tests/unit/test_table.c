@@ -1,49 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026, The tunnelcap authors */
-/* The table as its writer sees it: memory, changes, tunnels, routes, lanes. */
-#include "support.h"
-
-#include <stdio.h>
-
-static test_frame frame;
+/* The table as its writer sees it: memory, changes, tunnels, lanes. */
+#include "table_world.h"
 
 enum { UNKNOWN_FLAG = 1u << 30 };
-
-/* A GRE tunnel between 192.0.2.1 and 198.51.100.N. */
-static tunnelcap_gre_config gre_to(unsigned n)
-{
-    char remote[32];
-    snprintf(remote, sizeof(remote), "198.51.100.%u", n);
-    return test_gre_config("192.0.2.1", remote, 0);
-}
-
-static int32_t set_gre(tunnelcap_table *table, uint64_t id, unsigned n)
-{
-    tunnelcap_gre_config gre = gre_to(n);
-    return tunnelcap_table_set_gre(table, id, NULL, &gre);
-}
-
-static void must(int32_t status)
-{
-    ck_assert_status(status, TUNNELCAP_OK);
-}
-
-/* Which tunnel takes a packet to `dst`; 0 if none does. */
-static uint64_t taker(tunnelcap_lane *lane, const char *dst)
-{
-    tunnelcap_result result;
-    test_ip ip = test_between("203.0.113.1", dst);
-    if (ip.dst.family == TUNNELCAP_IPV6)
-        ip.src = test_addr("2001:db8:f::1");
-    test_udp_packet(&frame, &ip, 10);
-    tunnelcap_pkt pkt = test_pkt(frame.bytes, frame.len, 80);
-    int32_t status = test_table_one(lane, TUNNELCAP_ENCAP, &pkt, NULL, &result);
-    test_pkt_free(&pkt);
-    if (status == TUNNELCAP_E_NO_ROUTE)
-        return 0;
-    must(status);
-    return result.tunnel;
-}
 
 /* ---- memory ---- */
 
@@ -57,7 +17,7 @@ START_TEST(config_init_fills_the_documented_defaults)
     want.routes = 1024;
     want.lanes = test_lanes_max() < 4 ? test_lanes_max() : 4;
     want.sas = 1024;
-    must(tunnelcap_table_config_init(&config, sizeof(config)));
+    test_ok(tunnelcap_table_config_init(&config, sizeof(config)));
     ck_assert_mem_eq(&config, &want, sizeof(want));
     ck_assert_uint_ne(tunnelcap_table_size(&config), 0);
     ck_assert_status(tunnelcap_table_config_init(NULL, sizeof(config)), TUNNELCAP_E_INVALID);
@@ -68,7 +28,7 @@ END_TEST
 START_TEST(init_works_at_the_exact_size_and_refuses_one_byte_less)
 {
     tunnelcap_table_config config;
-    must(tunnelcap_table_config_init(&config, sizeof(config)));
+    test_ok(tunnelcap_table_config_init(&config, sizeof(config)));
     config.tunnels = 3;
     config.routes = 5;
     config.lanes = 1;
@@ -87,23 +47,23 @@ START_TEST(init_works_at_the_exact_size_and_refuses_one_byte_less)
     ck_assert_status(tunnelcap_table_init(mem, size, &config, test_seed, NULL),
                      TUNNELCAP_E_INVALID);
     ck_assert_ptr_null(table);
-    must(tunnelcap_table_init(mem, size, &config, test_seed, &table));
+    test_ok(tunnelcap_table_init(mem, size, &config, test_seed, &table));
     tunnelcap_lane *lane = test_table_lane(table);
     for (unsigned round = 0; round < 4; round++) { /* fill all of it, more than once */
-        must(tunnelcap_table_begin(table));
+        test_ok(tunnelcap_table_begin(table));
         for (unsigned i = 1; i <= 3; i++) {
-            must(set_gre(table, i + 10 * round, i));
+            test_ok(world_set_gre(table, i + 10 * round, i));
             tunnelcap_route route = test_route("10.0.0.0/8", i + 10 * round);
-            must(tunnelcap_table_set_route(table, &route));
+            test_ok(tunnelcap_table_set_route(table, &route));
         }
-        must(tunnelcap_table_commit(table, NULL));
-        ck_assert_uint_ne(taker(lane, "10.1.1.1"), 0);
-        must(tunnelcap_table_begin(table));
+        test_ok(tunnelcap_table_commit(table, NULL));
+        ck_assert_uint_ne(world_taker(lane, "10.1.1.1"), 0);
+        test_ok(tunnelcap_table_begin(table));
         for (unsigned i = 1; i <= 3; i++)
-            must(tunnelcap_table_remove(table, i + 10 * round));
-        must(tunnelcap_table_commit(table, NULL));
+            test_ok(tunnelcap_table_remove(table, i + 10 * round));
+        test_ok(tunnelcap_table_commit(table, NULL));
     }
-    must(tunnelcap_table_detach(table, lane));
+    test_ok(tunnelcap_table_detach(table, lane));
     tunnelcap_lane_free(lane);
     tunnelcap_table_fini(table);
     for (size_t i = 0; i < size; i++)
@@ -117,7 +77,7 @@ START_TEST(new_takes_its_memory_from_the_allocator)
 {
     tunnelcap_table_config config;
     tunnelcap_table *table = NULL;
-    must(tunnelcap_table_config_init(&config, sizeof(config)));
+    test_ok(tunnelcap_table_config_init(&config, sizeof(config)));
     test_alloc_refuse_after(0);
     ck_assert_status(tunnelcap_table_new(&config, test_seed, test_alloc(), &table),
                      TUNNELCAP_E_NOMEM);
@@ -125,7 +85,7 @@ START_TEST(new_takes_its_memory_from_the_allocator)
     ck_assert_status(tunnelcap_table_new(&config, NULL, NULL, &table), TUNNELCAP_E_INVALID);
     ck_assert_status(tunnelcap_table_new(&config, test_seed, NULL, NULL), TUNNELCAP_E_INVALID);
     ck_assert_ptr_null(table);
-    must(tunnelcap_table_new(&config, test_seed, NULL, &table));
+    test_ok(tunnelcap_table_new(&config, test_seed, NULL, &table));
     tunnelcap_table_free(table);
     tunnelcap_table_free(NULL);
 }
@@ -177,16 +137,16 @@ START_TEST(changes_need_a_beginning_and_only_one)
     tunnelcap_table *table = test_table_new(4, 4, 1);
     tunnelcap_route route = test_route("10.0.0.0/8", 1);
     tunnelcap_ipip_config ipip = test_ipip_config("192.0.2.1", "198.51.100.1", 0);
-    ck_assert_status(set_gre(table, 1, 1), TUNNELCAP_E_STATE);
+    ck_assert_status(world_set_gre(table, 1, 1), TUNNELCAP_E_STATE);
     ck_assert_status(tunnelcap_table_set_ipip(table, 1, NULL, &ipip), TUNNELCAP_E_STATE);
     ck_assert_status(tunnelcap_table_remove(table, 1), TUNNELCAP_E_STATE);
     ck_assert_status(tunnelcap_table_set_route(table, &route), TUNNELCAP_E_STATE);
     ck_assert_status(tunnelcap_table_remove_route(table, &route), TUNNELCAP_E_STATE);
     ck_assert_status(tunnelcap_table_commit(table, NULL), TUNNELCAP_E_STATE);
-    must(tunnelcap_table_begin(table));
+    test_ok(tunnelcap_table_begin(table));
     ck_assert_status(tunnelcap_table_begin(table), TUNNELCAP_E_STATE);
-    must(tunnelcap_table_commit(table, NULL));
-    must(tunnelcap_table_begin(table));
+    test_ok(tunnelcap_table_commit(table, NULL));
+    test_ok(tunnelcap_table_begin(table));
     tunnelcap_table_abort(table);
     ck_assert_status(tunnelcap_table_commit(table, NULL), TUNNELCAP_E_STATE);
     tunnelcap_table_abort(table);
@@ -198,7 +158,7 @@ END_TEST
 START_TEST(calls_without_a_table_are_invalid)
 {
     tunnelcap_route route = test_route("10.0.0.0/8", 1);
-    tunnelcap_gre_config gre = gre_to(1);
+    tunnelcap_gre_config gre = world_gre_to(1);
     tunnelcap_ipip_config ipip = test_ipip_config("192.0.2.1", "198.51.100.1", 0);
     tunnelcap_lane *lane = test_lane();
     tunnelcap_table *table = test_table_new(1, 1, 1);
@@ -214,7 +174,7 @@ START_TEST(calls_without_a_table_are_invalid)
     ck_assert_status(tunnelcap_table_detach(NULL, lane), TUNNELCAP_E_INVALID);
     ck_assert_status(tunnelcap_table_detach(table, NULL), TUNNELCAP_E_INVALID);
     ck_assert_uint_eq(tunnelcap_table_settled(NULL), 0);
-    must(tunnelcap_table_begin(table));
+    test_ok(tunnelcap_table_begin(table));
     ck_assert_status(tunnelcap_table_set_gre(table, 1, NULL, NULL), TUNNELCAP_E_INVALID);
     ck_assert_status(tunnelcap_table_set_ipip(table, 1, NULL, NULL), TUNNELCAP_E_INVALID);
     ck_assert_status(tunnelcap_table_set_route(table, NULL), TUNNELCAP_E_INVALID);
@@ -230,32 +190,32 @@ START_TEST(change_is_seen_whole_and_not_before_its_commit)
     tunnelcap_lane *lane = test_table_lane(table);
     tunnelcap_route route = test_route("10.0.0.0/8", 1);
     uint64_t generation = 0, settled = tunnelcap_table_settled(table), id = 99;
-    must(tunnelcap_table_begin(table));
-    must(set_gre(table, 1, 1));
-    must(tunnelcap_table_set_route(table, &route));
-    ck_assert_uint_eq(taker(lane, "10.1.1.1"), 0);
+    test_ok(tunnelcap_table_begin(table));
+    test_ok(world_set_gre(table, 1, 1));
+    test_ok(tunnelcap_table_set_route(table, &route));
+    ck_assert_uint_eq(world_taker(lane, "10.1.1.1"), 0);
     ck_assert_status(tunnelcap_table_tunnel_at(table, 0, &id), TUNNELCAP_E_NOT_FOUND);
     ck_assert_uint_eq(id, 99);
-    must(tunnelcap_table_commit(table, &generation));
-    ck_assert_uint_eq(taker(lane, "10.1.1.1"), 1);
-    must(tunnelcap_table_tunnel_at(table, 0, &id));
+    test_ok(tunnelcap_table_commit(table, &generation));
+    ck_assert_uint_eq(world_taker(lane, "10.1.1.1"), 1);
+    test_ok(tunnelcap_table_tunnel_at(table, 0, &id));
     ck_assert_uint_eq(id, 1);
     ck_assert_status(tunnelcap_table_tunnel_at(table, 1, &id), TUNNELCAP_E_NOT_FOUND);
     ck_assert_uint_gt(generation, settled);
     ck_assert_uint_eq(tunnelcap_table_settled(table), generation);
 
-    must(tunnelcap_table_begin(table));
-    must(tunnelcap_table_remove(table, 1));
-    ck_assert_uint_eq(taker(lane, "10.1.1.1"), 1);
+    test_ok(tunnelcap_table_begin(table));
+    test_ok(tunnelcap_table_remove(table, 1));
+    ck_assert_uint_eq(world_taker(lane, "10.1.1.1"), 1);
     tunnelcap_table_abort(table);
-    ck_assert_uint_eq(taker(lane, "10.1.1.1"), 1);
+    ck_assert_uint_eq(world_taker(lane, "10.1.1.1"), 1);
     ck_assert_uint_eq(tunnelcap_table_settled(table), generation);
 
-    must(tunnelcap_table_begin(table));
-    must(tunnelcap_table_remove(table, 1));
-    must(tunnelcap_table_commit(table, &settled));
+    test_ok(tunnelcap_table_begin(table));
+    test_ok(tunnelcap_table_remove(table, 1));
+    test_ok(tunnelcap_table_commit(table, &settled));
     ck_assert_uint_gt(settled, generation);
-    ck_assert_uint_eq(taker(lane, "10.1.1.1"), 0);
+    ck_assert_uint_eq(world_taker(lane, "10.1.1.1"), 0);
     test_table_end(table, lane);
 }
 END_TEST
@@ -265,16 +225,16 @@ END_TEST
 START_TEST(set_refuses_what_it_documents_and_changes_nothing)
 {
     tunnelcap_table *table = test_table_new(2, 4, 1);
-    tunnelcap_gre_config gre = gre_to(1);
+    tunnelcap_gre_config gre = world_gre_to(1);
     tunnelcap_ipip_config ipip = test_ipip_config("192.0.2.1", "198.51.100.1", 0);
     tunnelcap_tunnel tunnel;
-    must(tunnelcap_table_begin(table));
-    must(tunnelcap_table_set_gre(table, 7, NULL, &gre));
-    ck_assert_status(set_gre(table, 0, 2), TUNNELCAP_E_RANGE);
-    ck_assert_status(set_gre(table, 8, 1), TUNNELCAP_E_EXISTS);
+    test_ok(tunnelcap_table_begin(table));
+    test_ok(tunnelcap_table_set_gre(table, 7, NULL, &gre));
+    ck_assert_status(world_set_gre(table, 0, 2), TUNNELCAP_E_RANGE);
+    ck_assert_status(world_set_gre(table, 8, 1), TUNNELCAP_E_EXISTS);
     gre.outer.dscp = 64;
     ck_assert_status(tunnelcap_table_set_gre(table, 8, NULL, &gre), TUNNELCAP_E_RANGE);
-    gre = gre_to(2);
+    gre = world_gre_to(2);
     static const struct {
         uint32_t mtu, flags, reserved, short_by;
         int32_t want;
@@ -284,7 +244,7 @@ START_TEST(set_refuses_what_it_documents_and_changes_nothing)
         {0, 0, 0, 1, TUNNELCAP_E_VERSION},
     };
     for (size_t i = 0; i < TEST_COUNT(rows); i++) {
-        must(tunnelcap_tunnel_init(&tunnel, sizeof(tunnel)));
+        test_ok(tunnelcap_tunnel_init(&tunnel, sizeof(tunnel)));
         tunnel.mtu = rows[i].mtu;
         tunnel.flags |= rows[i].flags;
         tunnel.reserved = rows[i].reserved;
@@ -292,12 +252,12 @@ START_TEST(set_refuses_what_it_documents_and_changes_nothing)
         ck_assert_status(tunnelcap_table_set_gre(table, 8, &tunnel, &gre), rows[i].want);
         ck_assert_status(tunnelcap_table_set_ipip(table, 8, &tunnel, &ipip), rows[i].want);
     }
-    must(tunnelcap_table_set_ipip(table, 8, NULL, &ipip)); /* another kind: other packets */
-    ck_assert_status(set_gre(table, 9, 9), TUNNELCAP_E_FULL);
+    test_ok(tunnelcap_table_set_ipip(table, 8, NULL, &ipip)); /* another kind: other packets */
+    ck_assert_status(world_set_gre(table, 9, 9), TUNNELCAP_E_FULL);
     ck_assert_status(tunnelcap_table_set_ipip(table, 9, NULL, &ipip), TUNNELCAP_E_FULL);
-    must(tunnelcap_table_commit(table, NULL));
+    test_ok(tunnelcap_table_commit(table, NULL));
     uint64_t id;
-    must(tunnelcap_table_tunnel_at(table, 1, &id));
+    test_ok(tunnelcap_table_tunnel_at(table, 1, &id));
     ck_assert_status(tunnelcap_table_tunnel_at(table, 2, &id), TUNNELCAP_E_NOT_FOUND);
     ck_assert_status(tunnelcap_table_tunnel_at(table, UINT32_MAX, &id), TUNNELCAP_E_NOT_FOUND);
     ck_assert_status(tunnelcap_table_tunnel_at(NULL, 0, &id), TUNNELCAP_E_INVALID);
@@ -310,28 +270,28 @@ START_TEST(tunnels_are_told_apart_by_vrf_addresses_key_and_port)
 {
     tunnelcap_table *table = test_table_new(16, 4, 1);
     tunnelcap_tunnel tunnel;
-    must(tunnelcap_tunnel_init(&tunnel, sizeof(tunnel)));
-    tunnelcap_gre_config gre = gre_to(1);
-    must(tunnelcap_table_begin(table));
-    must(tunnelcap_table_set_gre(table, 1, NULL, &gre));
+    test_ok(tunnelcap_tunnel_init(&tunnel, sizeof(tunnel)));
+    tunnelcap_gre_config gre = world_gre_to(1);
+    test_ok(tunnelcap_table_begin(table));
+    test_ok(tunnelcap_table_set_gre(table, 1, NULL, &gre));
     gre.flags = TUNNELCAP_GRE_KEY_IN; /* key 0 is not the same as no key */
-    must(tunnelcap_table_set_gre(table, 2, NULL, &gre));
+    test_ok(tunnelcap_table_set_gre(table, 2, NULL, &gre));
     gre.key_in = 5;
-    must(tunnelcap_table_set_gre(table, 3, NULL, &gre));
+    test_ok(tunnelcap_table_set_gre(table, 3, NULL, &gre));
     gre.flags = TUNNELCAP_GRE_KEY_OUT; /* what is sent does not matter */
     ck_assert_status(tunnelcap_table_set_gre(table, 4, NULL, &gre), TUNNELCAP_E_EXISTS);
     gre.flags = TUNNELCAP_GRE_UDP;
-    must(tunnelcap_table_set_gre(table, 4, NULL, &gre));
+    test_ok(tunnelcap_table_set_gre(table, 4, NULL, &gre));
     gre.udp_port = 4755;
-    must(tunnelcap_table_set_gre(table, 5, NULL, &gre));
-    gre = gre_to(1);
+    test_ok(tunnelcap_table_set_gre(table, 5, NULL, &gre));
+    gre = world_gre_to(1);
     tunnel.vrf = 9;
     ck_assert_status(tunnelcap_table_set_gre(table, 6, &tunnel, &gre), TUNNELCAP_E_EXISTS);
     tunnel.outer_vrf = 1;
-    must(tunnelcap_table_set_gre(table, 6, &tunnel, &gre));
+    test_ok(tunnelcap_table_set_gre(table, 6, &tunnel, &gre));
     /* A replacement may take over only its own place. */
     ck_assert_status(tunnelcap_table_set_gre(table, 2, &tunnel, &gre), TUNNELCAP_E_EXISTS);
-    must(tunnelcap_table_set_gre(table, 6, &tunnel, &gre));
+    test_ok(tunnelcap_table_set_gre(table, 6, &tunnel, &gre));
     tunnelcap_table_free(table);
 }
 END_TEST
@@ -343,16 +303,16 @@ START_TEST(tunnels_are_replaced_any_number_of_times_in_one_change)
         tunnelcap_lane *lane = test_table_lane(table);
         tunnelcap_route route = test_route("10.0.0.0/8", capacity);
         for (unsigned change = 0; change < 3; change++) {
-            must(tunnelcap_table_begin(table));
+            test_ok(tunnelcap_table_begin(table));
             for (unsigned round = 0; round < 4; round++) {
                 for (unsigned id = 1; id <= capacity; id++)
-                    must(set_gre(table, id, 10 * round + id));
+                    test_ok(world_set_gre(table, id, 10 * round + id));
             }
-            must(tunnelcap_table_set_route(table, &route));
-            must(tunnelcap_table_commit(table, NULL));
-            ck_assert_uint_eq(taker(lane, "10.0.0.1"), capacity);
+            test_ok(tunnelcap_table_set_route(table, &route));
+            test_ok(tunnelcap_table_commit(table, NULL));
+            ck_assert_uint_eq(world_taker(lane, "10.0.0.1"), capacity);
             tunnelcap_tunnel_info info;
-            must(tunnelcap_table_get_info(table, capacity, &info, sizeof(info)));
+            test_ok(tunnelcap_table_get_info(table, capacity, &info, sizeof(info)));
             ck_assert_uint_eq(info.remote.bytes[3], 30 + capacity);
         }
         test_table_end(table, lane);
@@ -363,21 +323,21 @@ END_TEST
 START_TEST(tunnels_are_removed_and_set_any_number_of_times_in_one_change)
 {
     tunnelcap_table *table = test_table_new(2, 4, 1);
-    must(tunnelcap_table_begin(table));
-    must(set_gre(table, 1, 1));
-    must(set_gre(table, 2, 2));
-    must(tunnelcap_table_commit(table, NULL));
-    must(tunnelcap_table_begin(table));
+    test_ok(tunnelcap_table_begin(table));
+    test_ok(world_set_gre(table, 1, 1));
+    test_ok(world_set_gre(table, 2, 2));
+    test_ok(tunnelcap_table_commit(table, NULL));
+    test_ok(tunnelcap_table_begin(table));
     for (unsigned round = 0; round < 5; round++) {
-        must(tunnelcap_table_remove(table, 1));
+        test_ok(tunnelcap_table_remove(table, 1));
         ck_assert_status(tunnelcap_table_remove(table, 1), TUNNELCAP_E_NOT_FOUND);
-        must(set_gre(table, 1, 3));
-        must(tunnelcap_table_remove(table, 2));
-        must(set_gre(table, 2, 1));
-        must(tunnelcap_table_remove(table, 2));
-        must(set_gre(table, 2, 2));
+        test_ok(world_set_gre(table, 1, 3));
+        test_ok(tunnelcap_table_remove(table, 2));
+        test_ok(world_set_gre(table, 2, 1));
+        test_ok(tunnelcap_table_remove(table, 2));
+        test_ok(world_set_gre(table, 2, 2));
     }
-    must(tunnelcap_table_commit(table, NULL));
+    test_ok(tunnelcap_table_commit(table, NULL));
     tunnelcap_table_free(table);
 }
 END_TEST
@@ -386,35 +346,35 @@ START_TEST(replacing_keeps_sequence_numbers_and_counters)
 {
     tunnelcap_table *table = test_table_new(4, 4, 1);
     tunnelcap_lane *lane = test_table_lane(table);
-    tunnelcap_gre_config gre = gre_to(1);
+    tunnelcap_gre_config gre = world_gre_to(1);
     tunnelcap_route route = test_route("10.0.0.0/8", 1);
     gre.flags = TUNNELCAP_GRE_SEQUENCE;
     uint32_t expect = 0;
     for (unsigned round = 0; round < 6; round++) {
         bool anew = round == 4; /* removed before: another tunnel of the same id */
         gre.outer.ttl = (uint8_t)(100 + round);
-        must(tunnelcap_table_begin(table));
+        test_ok(tunnelcap_table_begin(table));
         if (anew)
-            must(tunnelcap_table_remove(table, 1));
-        must(tunnelcap_table_set_gre(table, 1, NULL, &gre));
-        must(tunnelcap_table_set_route(table, &route));
+            test_ok(tunnelcap_table_remove(table, 1));
+        test_ok(tunnelcap_table_set_gre(table, 1, NULL, &gre));
+        test_ok(tunnelcap_table_set_route(table, &route));
         if (round == 2)
-            must(tunnelcap_table_set_gre(table, 1, NULL, &gre));
-        must(tunnelcap_table_commit(table, NULL));
+            test_ok(tunnelcap_table_set_gre(table, 1, NULL, &gre));
+        test_ok(tunnelcap_table_commit(table, NULL));
         expect = anew ? 0 : expect;
         for (unsigned i = 0; i < 3; i++) {
             tunnelcap_result result;
             test_ip ip = test_between("203.0.113.1", "10.1.1.1");
-            test_udp_packet(&frame, &ip, 10);
-            tunnelcap_pkt pkt = test_pkt(frame.bytes, frame.len, 28);
-            must(test_table_one(lane, TUNNELCAP_ENCAP, &pkt, NULL, &result));
+            test_udp_packet(&world_frame, &ip, 10);
+            tunnelcap_pkt pkt = test_pkt(world_frame.bytes, world_frame.len, 28);
+            test_ok(test_table_one(lane, TUNNELCAP_ENCAP, &pkt, NULL, &result));
             test_view view = test_dissect(pkt.buf + pkt.off, pkt.len);
             ck_assert_uint_eq(view.gre.seq, expect++);
             ck_assert_uint_eq(view.ip.ttl, 100 + round);
             test_pkt_free(&pkt);
         }
         tunnelcap_stats stats;
-        must(tunnelcap_table_get_stats(table, 1, &stats, sizeof(stats)));
+        test_ok(tunnelcap_table_get_stats(table, 1, &stats, sizeof(stats)));
         ck_assert_uint_eq(stats.encap.packets, expect);
     }
     test_table_end(table, lane);
@@ -425,22 +385,22 @@ START_TEST(replacing_by_another_kind_begins_anew)
 {
     tunnelcap_table *table = test_table_new(4, 4, 1);
     tunnelcap_lane *lane = test_table_lane(table);
-    tunnelcap_gre_config gre = gre_to(1);
+    tunnelcap_gre_config gre = world_gre_to(1);
     tunnelcap_ipip_config ipip = test_ipip_config("192.0.2.1", "198.51.100.1", 0);
     tunnelcap_route route = test_route("10.0.0.0/8", 1);
     gre.flags = TUNNELCAP_GRE_SEQUENCE;
     gre.seq_start = 500;
     for (unsigned round = 0; round < 3; round++) {
-        must(tunnelcap_table_begin(table));
-        must(round == 1 ? tunnelcap_table_set_ipip(table, 1, NULL, &ipip)
-                        : tunnelcap_table_set_gre(table, 1, NULL, &gre));
-        must(tunnelcap_table_set_route(table, &route));
-        must(tunnelcap_table_commit(table, NULL));
+        test_ok(tunnelcap_table_begin(table));
+        test_ok(round == 1 ? tunnelcap_table_set_ipip(table, 1, NULL, &ipip)
+                           : tunnelcap_table_set_gre(table, 1, NULL, &gre));
+        test_ok(tunnelcap_table_set_route(table, &route));
+        test_ok(tunnelcap_table_commit(table, NULL));
         tunnelcap_result result;
         test_ip ip = test_between("203.0.113.1", "10.1.1.1");
-        test_udp_packet(&frame, &ip, 10);
-        tunnelcap_pkt pkt = test_pkt(frame.bytes, frame.len, 28);
-        must(test_table_one(lane, TUNNELCAP_ENCAP, &pkt, NULL, &result));
+        test_udp_packet(&world_frame, &ip, 10);
+        tunnelcap_pkt pkt = test_pkt(world_frame.bytes, world_frame.len, 28);
+        test_ok(test_table_one(lane, TUNNELCAP_ENCAP, &pkt, NULL, &result));
         test_view view = test_dissect(pkt.buf + pkt.off, pkt.len);
         ck_assert_uint_eq(view.protocol, round == 1 ? 4 : 47);
         if (round != 1)
@@ -459,7 +419,7 @@ START_TEST(tunnel_init_fills_the_documented_defaults)
     want.size = sizeof(want);
     want.flags =
         TUNNELCAP_TUNNEL_CLAMP_ENCAP | TUNNELCAP_TUNNEL_CLAMP_DECAP | TUNNELCAP_TUNNEL_LOOP_GUARD;
-    must(tunnelcap_tunnel_init(&tunnel, sizeof(tunnel)));
+    test_ok(tunnelcap_tunnel_init(&tunnel, sizeof(tunnel)));
     ck_assert_mem_eq(&tunnel, &want, sizeof(want));
     ck_assert_status(tunnelcap_tunnel_init(NULL, sizeof(tunnel)), TUNNELCAP_E_INVALID);
     ck_assert_status(tunnelcap_tunnel_init(&tunnel, sizeof(tunnel) - 1), TUNNELCAP_E_VERSION);
@@ -475,15 +435,15 @@ START_TEST(info_tells_what_was_set)
     gre.key_in = 42;
     gre.udp_port = 5000;
     tunnelcap_tunnel tunnel;
-    must(tunnelcap_tunnel_init(&tunnel, sizeof(tunnel)));
+    test_ok(tunnelcap_tunnel_init(&tunnel, sizeof(tunnel)));
     tunnel.vrf = 3;
-    must(tunnelcap_table_begin(table));
-    must(tunnelcap_table_set_gre(table, 1, &tunnel, &gre));
+    test_ok(tunnelcap_table_begin(table));
+    test_ok(tunnelcap_table_set_gre(table, 1, &tunnel, &gre));
     tunnelcap_ipip_config ipip = test_ipip_config("192.0.2.1", "198.51.100.1", 0);
     tunnel.mtu = 1400;
     tunnel.limit4 = 1000;
-    must(tunnelcap_table_set_ipip(table, 2, &tunnel, &ipip));
-    must(tunnelcap_table_commit(table, NULL));
+    test_ok(tunnelcap_table_set_ipip(table, 2, &tunnel, &ipip));
+    test_ok(tunnelcap_table_commit(table, NULL));
 
     tunnelcap_tunnel_info info, want;
     memset(&info, 0xff, sizeof(info));
@@ -501,9 +461,9 @@ START_TEST(info_tells_what_was_set)
     want.limit4 = (uint16_t)(want.inner_mtu - 40);
     want.limit6 = (uint16_t)(want.inner_mtu - 60);
     want.kind = TUNNELCAP_KIND_GRE;
-    must(tunnelcap_table_get_info(table, 1, &info, sizeof(info)));
+    test_ok(tunnelcap_table_get_info(table, 1, &info, sizeof(info)));
     ck_assert_mem_eq(&info, &want, sizeof(want));
-    must(tunnelcap_table_get_info(table, 2, &info, sizeof(info)));
+    test_ok(tunnelcap_table_get_info(table, 2, &info, sizeof(info)));
     ck_assert_uint_eq(info.kind, TUNNELCAP_KIND_IPIP);
     ck_assert_uint_eq(info.flags, 0);
     ck_assert_uint_eq(info.inner_mtu, 1400);
@@ -526,7 +486,7 @@ START_TEST(stats_and_reasons_check_their_arguments)
     tunnelcap_stats stats;
     tunnelcap_reason reason;
     uint32_t count = 9;
-    must(tunnelcap_table_get_stats(table, 0, &stats, sizeof(stats)));
+    test_ok(tunnelcap_table_get_stats(table, 0, &stats, sizeof(stats)));
     ck_assert_status(tunnelcap_table_get_stats(table, 1, &stats, sizeof(stats)),
                      TUNNELCAP_E_NOT_FOUND);
     ck_assert_status(tunnelcap_table_get_stats(table, 0, &stats, sizeof(stats) - 1),
@@ -540,137 +500,9 @@ START_TEST(stats_and_reasons_check_their_arguments)
     ck_assert_status(tunnelcap_table_reasons(table, 0, 2, &reason, 1, &count), TUNNELCAP_E_INVALID);
     ck_assert_status(tunnelcap_table_reasons(table, 1, 0, &reason, 1, &count),
                      TUNNELCAP_E_NOT_FOUND);
-    must(tunnelcap_table_reasons(table, 0, 0, NULL, 0, &count));
+    test_ok(tunnelcap_table_reasons(table, 0, 0, NULL, 0, &count));
     ck_assert_uint_eq(count, 0);
     tunnelcap_table_free(table);
-}
-END_TEST
-
-/* ---- routes ---- */
-
-START_TEST(route_init_fills_the_documented_defaults)
-{
-    tunnelcap_route route, want;
-    memset(&route, 0xff, sizeof(route));
-    memset(&want, 0, sizeof(want));
-    want.size = sizeof(want);
-    want.priority = 100;
-    want.weight = 1;
-    must(tunnelcap_route_init(&route, sizeof(route)));
-    ck_assert_mem_eq(&route, &want, sizeof(want));
-    ck_assert_status(tunnelcap_route_init(NULL, sizeof(route)), TUNNELCAP_E_INVALID);
-    ck_assert_status(tunnelcap_route_init(&route, sizeof(route) - 1), TUNNELCAP_E_VERSION);
-}
-END_TEST
-
-#define REFUSE(want, change)                                                                       \
-    do {                                                                                           \
-        route = test_route("10.0.0.0/8", 1);                                                       \
-        change;                                                                                    \
-        ck_assert_status(tunnelcap_table_set_route(table, &route), want);                          \
-        ck_assert_status(tunnelcap_table_remove_route(table, &route), want);                       \
-    } while (0)
-
-START_TEST(routes_refuse_what_they_document)
-{
-    tunnelcap_table *table = test_table_new(4, 2, 1);
-    tunnelcap_route route;
-    must(tunnelcap_table_begin(table));
-    must(set_gre(table, 1, 1));
-    REFUSE(TUNNELCAP_E_VERSION, route.size--);
-    REFUSE(TUNNELCAP_E_FLAGS, route.flags = 1);
-    REFUSE(TUNNELCAP_E_NOT_FOUND, route.tunnel = 2);
-    REFUSE(TUNNELCAP_E_NOT_FOUND, route.tunnel = 0);
-    REFUSE(TUNNELCAP_E_ADDRESS, route.prefix.family = 0);
-    REFUSE(TUNNELCAP_E_ADDRESS, route.prefix.family = 5);
-    REFUSE(TUNNELCAP_E_ADDRESS, route.prefix.bytes[1] = 1);
-    REFUSE(TUNNELCAP_E_ADDRESS, route.prefix.bytes[4] = 1);
-    REFUSE(TUNNELCAP_E_ADDRESS, route.prefix_len = 6);
-    REFUSE(TUNNELCAP_E_RANGE, route.prefix_len = 33);
-    REFUSE(TUNNELCAP_E_RANGE, route.weight = 0);
-    REFUSE(TUNNELCAP_E_RANGE, route.weight = 257);
-    REFUSE(TUNNELCAP_E_RESERVED, route.reserved[8] = 1);
-    route = test_route("2001:db8::/32", 1);
-    route.prefix_len = 129;
-    ck_assert_status(tunnelcap_table_set_route(table, &route), TUNNELCAP_E_RANGE);
-
-    route = test_route("10.0.0.0/8", 1);
-    ck_assert_status(tunnelcap_table_remove_route(table, &route), TUNNELCAP_E_NOT_FOUND);
-    must(tunnelcap_table_set_route(table, &route));
-    route = test_route("10.0.0.0/9", 1);
-    must(tunnelcap_table_set_route(table, &route));
-    route.priority = 7; /* a change of one that is there needs no room */
-    must(tunnelcap_table_set_route(table, &route));
-    route = test_route("10.0.0.0/10", 1);
-    ck_assert_status(tunnelcap_table_set_route(table, &route), TUNNELCAP_E_FULL);
-    route = test_route("10.0.0.0/9", 1);
-    must(tunnelcap_table_remove_route(table, &route));
-    ck_assert_status(tunnelcap_table_remove_route(table, &route), TUNNELCAP_E_NOT_FOUND);
-    route = test_route("10.0.0.0/10", 1);
-    must(tunnelcap_table_set_route(table, &route));
-    tunnelcap_table_free(table);
-}
-END_TEST
-
-START_TEST(longest_prefix_wins_then_lowest_priority)
-{
-    static const struct {
-        const char *prefix;
-        uint64_t tunnel;
-        uint32_t priority;
-    } routes[] = {{"0.0.0.0/0", 1, 1},       {"10.0.0.0/8", 2, 100},     {"10.0.0.0/8", 3, 50},
-                  {"10.1.0.0/16", 4, 900},   {"10.1.2.3/32", 5, 900},    {"::/0", 6, 100},
-                  {"2001:db8::/32", 7, 100}, {"2001:db8::1/128", 8, 100}};
-    static const struct {
-        const char *dst;
-        uint64_t tunnel;
-    } wants[] = {{"9.9.9.9", 1}, {"10.9.9.9", 3},    {"10.1.9.9", 4},    {"10.1.2.3", 5},
-                 {"2002::1", 6}, {"2001:db8::2", 7}, {"2001:db8::1", 8}, {"11.1.2.3", 1}};
-    tunnelcap_table *table = test_table_new(8, 16, 1);
-    tunnelcap_lane *lane = test_table_lane(table);
-    must(tunnelcap_table_begin(table));
-    for (unsigned id = 1; id <= 8; id++)
-        must(set_gre(table, id, id));
-    for (size_t i = 0; i < TEST_COUNT(routes); i++) {
-        tunnelcap_route route = test_route(routes[i].prefix, routes[i].tunnel);
-        route.priority = routes[i].priority;
-        must(tunnelcap_table_set_route(table, &route));
-    }
-    must(tunnelcap_table_commit(table, NULL));
-    for (size_t i = 0; i < TEST_COUNT(wants); i++)
-        ck_assert_uint_eq(taker(lane, wants[i].dst), wants[i].tunnel);
-
-    must(tunnelcap_table_begin(table));
-    must(tunnelcap_table_remove(table, 3)); /* its route goes with it */
-    tunnelcap_route route = test_route("10.1.2.3/32", 5);
-    must(tunnelcap_table_remove_route(table, &route));
-    must(tunnelcap_table_commit(table, NULL));
-    ck_assert_uint_eq(taker(lane, "10.9.9.9"), 2);
-    ck_assert_uint_eq(taker(lane, "10.1.2.3"), 4);
-    test_table_end(table, lane);
-}
-END_TEST
-
-START_TEST(priority_of_a_route_can_be_changed)
-{
-    tunnelcap_table *table = test_table_new(2, 4, 1);
-    tunnelcap_lane *lane = test_table_lane(table);
-    must(tunnelcap_table_begin(table));
-    for (unsigned id = 1; id <= 2; id++) {
-        tunnelcap_route route = test_route("10.0.0.0/8", id);
-        must(set_gre(table, id, id));
-        route.priority = id;
-        must(tunnelcap_table_set_route(table, &route));
-    }
-    must(tunnelcap_table_commit(table, NULL));
-    ck_assert_uint_eq(taker(lane, "10.1.1.1"), 1);
-    must(tunnelcap_table_begin(table));
-    tunnelcap_route route = test_route("10.0.0.0/8", 1);
-    route.priority = UINT32_MAX;
-    must(tunnelcap_table_set_route(table, &route));
-    must(tunnelcap_table_commit(table, NULL));
-    ck_assert_uint_eq(taker(lane, "10.1.1.1"), 2);
-    test_table_end(table, lane);
 }
 END_TEST
 
@@ -684,20 +516,20 @@ START_TEST(lanes_are_attached_to_one_table_and_counted)
     for (uint32_t i = 0; i < 3; i++)
         lanes[i] = test_lane();
     for (uint32_t i = 0; i < seats; i++)
-        must(tunnelcap_table_attach(table, lanes[i]));
+        test_ok(tunnelcap_table_attach(table, lanes[i]));
     ck_assert_status(tunnelcap_table_attach(table, lanes[2]), TUNNELCAP_E_FULL);
     ck_assert_status(tunnelcap_table_attach(table, lanes[0]), TUNNELCAP_E_STATE);
     ck_assert_status(tunnelcap_table_attach(other, lanes[0]), TUNNELCAP_E_STATE);
     ck_assert_status(tunnelcap_table_detach(other, lanes[0]), TUNNELCAP_E_STATE);
     ck_assert_status(tunnelcap_table_detach(table, lanes[2]), TUNNELCAP_E_STATE);
-    must(tunnelcap_table_detach(table, lanes[0]));
+    test_ok(tunnelcap_table_detach(table, lanes[0]));
     ck_assert_status(tunnelcap_table_detach(table, lanes[0]), TUNNELCAP_E_STATE);
-    must(tunnelcap_table_attach(table, lanes[2]));
-    must(tunnelcap_table_attach(other, lanes[0]));
-    must(tunnelcap_table_detach(other, lanes[0]));
-    must(tunnelcap_table_detach(table, lanes[2]));
+    test_ok(tunnelcap_table_attach(table, lanes[2]));
+    test_ok(tunnelcap_table_attach(other, lanes[0]));
+    test_ok(tunnelcap_table_detach(other, lanes[0]));
+    test_ok(tunnelcap_table_detach(table, lanes[2]));
     if (seats == 2)
-        must(tunnelcap_table_detach(table, lanes[1]));
+        test_ok(tunnelcap_table_detach(table, lanes[1]));
     for (uint32_t i = 0; i < 3; i++)
         tunnelcap_lane_free(lanes[i]);
     tunnelcap_table_free(table);
@@ -724,10 +556,6 @@ Suite *test_table_suite(void)
         tunnel_init_fills_the_documented_defaults,
         info_tells_what_was_set,
         stats_and_reasons_check_their_arguments,
-        route_init_fills_the_documented_defaults,
-        routes_refuse_what_they_document,
-        longest_prefix_wins_then_lowest_priority,
-        priority_of_a_route_can_be_changed,
         lanes_are_attached_to_one_table_and_counted,
     };
     return test_suite("table", tests, TEST_COUNT(tests));

@@ -26,11 +26,6 @@ typedef struct model {
     model_route routes[ROUTES];
 } model;
 
-static void must(int32_t status)
-{
-    ck_assert_status(status, TUNNELCAP_OK);
-}
-
 static model_tunnel *find_tunnel(model *m, uint64_t id)
 {
     for (uint32_t i = 0; i < TUNNELS; i++) {
@@ -220,7 +215,7 @@ static void check_encap(tunnelcap_lane *lane, model *m, test_random *random)
     if (best_length(m, &ip.dst, &priority) < 0) {
         ck_assert_status(status, TUNNELCAP_E_NO_ROUTE);
     } else {
-        must(status);
+        test_ok(status);
         ck_assert(may_carry(m, &ip.dst, result.tunnel));
         model_tunnel *t = find_tunnel(m, result.tunnel);
         test_view view = test_dissect(pkt.buf + pkt.off, pkt.len);
@@ -266,7 +261,7 @@ static void check_lists(const tunnelcap_table *table, model *m)
         model_tunnel *t = find_tunnel(m, id);
         tunnelcap_stats stats;
         ck_assert_ptr_nonnull(t);
-        must(tunnelcap_table_get_stats(table, id, &stats, sizeof(stats)));
+        test_ok(tunnelcap_table_get_stats(table, id, &stats, sizeof(stats)));
         ck_assert_uint_eq(stats.encap.packets, t->sent);
         listed++;
     }
@@ -284,7 +279,7 @@ START_TEST(table_agrees_with_the_model_through_random_changes)
     tunnelcap_lane *lane = test_table_lane(table);
     for (uint32_t round = 0; round < 1000; round++) {
         changing = committed;
-        must(tunnelcap_table_begin(table));
+        test_ok(tunnelcap_table_begin(table));
         uint32_t operations = test_below(&random, 12);
         for (uint32_t i = 0; i < operations; i++)
             change(table, &changing, &random);
@@ -293,7 +288,7 @@ START_TEST(table_agrees_with_the_model_through_random_changes)
         if (test_below(&random, 4) == 0) {
             tunnelcap_table_abort(table);
         } else {
-            must(tunnelcap_table_commit(table, NULL));
+            test_ok(tunnelcap_table_commit(table, NULL));
             for (uint32_t i = 0; i < TUNNELS; i++) {
                 model_tunnel *t = &changing.tunnels[i];
                 if (t->id != 0 && !t->is_new) /* what was sent meanwhile still counts */
@@ -321,13 +316,13 @@ START_TEST(longest_prefix_agrees_with_brute_force)
     test_random random = {8};
     tunnelcap_table *table = test_table_new(MANY, MANY, 1);
     tunnelcap_lane *lane = test_table_lane(table);
-    must(tunnelcap_table_begin(table));
+    test_ok(tunnelcap_table_begin(table));
     for (uint32_t i = 0; i < MANY; i++) {
         char remote[32];
         snprintf(remote, sizeof(remote), "198.51.%u.%u", (unsigned)(i / 250),
                  (unsigned)(i % 250 + 1));
         tunnelcap_gre_config gre = test_gre_config("192.0.2.1", remote, 0);
-        must(tunnelcap_table_set_gre(table, i + 1, NULL, &gre));
+        test_ok(tunnelcap_table_set_gre(table, i + 1, NULL, &gre));
         routes[i] = random_route(&random);
         bool six = routes[i].prefix.family == TUNNELCAP_IPV6;
         routes[i].prefix_len = (uint8_t)test_below(&random, six ? 129 : 33);
@@ -337,9 +332,9 @@ START_TEST(longest_prefix_agrees_with_brute_force)
             routes[i].prefix.bytes[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
         routes[i].priority = 0;
         routes[i].tunnel = i + 1;
-        must(tunnelcap_table_set_route(table, &routes[i]));
+        test_ok(tunnelcap_table_set_route(table, &routes[i]));
     }
-    must(tunnelcap_table_commit(table, NULL));
+    test_ok(tunnelcap_table_commit(table, NULL));
     uint32_t found = 0;
     for (uint32_t round = 0; round < 2000; round++) {
         tunnelcap_addr addr = random_addr(&random);
@@ -383,7 +378,7 @@ static void share(tunnelcap_lane *lane, uint32_t *taken, uint8_t *way)
         for (uint32_t again = 0; again < 2; again++) {
             tunnelcap_pkt pkt = test_pkt(frame.bytes, frame.len, 24);
             tunnelcap_result result;
-            must(test_table_one(lane, TUNNELCAP_ENCAP, &pkt, NULL, &result));
+            test_ok(test_table_one(lane, TUNNELCAP_ENCAP, &pkt, NULL, &result));
             test_pkt_free(&pkt);
             if (again == 0)
                 way[flow] = (uint8_t)result.tunnel;
@@ -396,7 +391,7 @@ static void share(tunnelcap_lane *lane, uint32_t *taken, uint8_t *way)
 static tunnelcap_table *table_with_weights(const uint16_t *weights, uint32_t count, bool backwards)
 {
     tunnelcap_table *table = test_table_new(8, 8, 1);
-    must(tunnelcap_table_begin(table));
+    test_ok(tunnelcap_table_begin(table));
     for (uint32_t i = 0; i < count; i++) {
         uint32_t n = backwards ? count - 1 - i : i;
         char remote[32];
@@ -404,16 +399,16 @@ static tunnelcap_table *table_with_weights(const uint16_t *weights, uint32_t cou
         tunnelcap_gre_config gre = test_gre_config("192.0.2.1", remote, 0);
         tunnelcap_route route = test_route("10.0.0.0/8", n + 1);
         route.weight = weights[n];
-        must(tunnelcap_table_set_gre(table, n + 1, NULL, &gre));
-        must(tunnelcap_table_set_route(table, &route));
+        test_ok(tunnelcap_table_set_gre(table, n + 1, NULL, &gre));
+        test_ok(tunnelcap_table_set_route(table, &route));
     }
     tunnelcap_gre_config gre = test_gre_config("192.0.2.1", "198.51.100.99", 0);
     tunnelcap_route worse = test_route("10.0.0.0/8", 99);
     worse.priority = 101;
     worse.weight = 256;
-    must(tunnelcap_table_set_gre(table, 99, NULL, &gre));
-    must(tunnelcap_table_set_route(table, &worse));
-    must(tunnelcap_table_commit(table, NULL));
+    test_ok(tunnelcap_table_set_gre(table, 99, NULL, &gre));
+    test_ok(tunnelcap_table_set_route(table, &worse));
+    test_ok(tunnelcap_table_commit(table, NULL));
     return table;
 }
 

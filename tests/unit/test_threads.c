@@ -22,11 +22,6 @@ typedef struct crew {
     uint64_t odd[LANES]; /* results that no version of the table can give */
 } crew;
 
-static void must(int32_t status)
-{
-    ck_assert_status(status, TUNNELCAP_OK);
-}
-
 /* A version of the table: odd ones route by tunnel 1 with TTL 11, even ones by 2 with TTL 22. */
 static int32_t set_version(tunnelcap_table *table, uint32_t version)
 {
@@ -39,11 +34,11 @@ static int32_t set_version(tunnelcap_table *table, uint32_t version)
     int32_t status = tunnelcap_table_begin(table);
     if (status != TUNNELCAP_OK)
         return status;
-    must(tunnelcap_table_set_gre(table, id, NULL, &gre));
-    must(tunnelcap_table_set_route(table, &route));
+    test_ok(tunnelcap_table_set_gre(table, id, NULL, &gre));
+    test_ok(tunnelcap_table_set_route(table, &route));
     if (version > 1)
-        must(tunnelcap_table_remove(table, 3 - id));
-    must(tunnelcap_table_commit(table, NULL));
+        test_ok(tunnelcap_table_remove(table, 3 - id));
+    test_ok(tunnelcap_table_commit(table, NULL));
     return TUNNELCAP_OK;
 }
 
@@ -98,7 +93,7 @@ START_TEST(lanes_carry_packets_while_the_writer_changes_everything)
     test_udp_packet(&frame, &ip, PACKET - 28);
     memcpy(c.inner, frame.bytes, PACKET);
     c.table = test_table_new(2, 2, LANES);
-    must(set_version(c.table, 1));
+    test_ok(set_version(c.table, 1));
     for (uint32_t i = 0; i < LANES; i++)
         c.lanes[i] = test_table_lane(c.table);
     for (uint32_t i = 0; i < LANES; i++)
@@ -112,7 +107,7 @@ START_TEST(lanes_carry_packets_while_the_writer_changes_everything)
             status = set_version(c.table, version);
             ck_assert(status == TUNNELCAP_OK || status == TUNNELCAP_E_BUSY);
             tunnelcap_stats stats;
-            must(tunnelcap_table_get_stats(c.table, 0, &stats, sizeof(stats)));
+            test_ok(tunnelcap_table_get_stats(c.table, 0, &stats, sizeof(stats)));
         } while (status != TUNNELCAP_OK);
     }
     atomic_store(&c.stop, 1);
@@ -123,7 +118,7 @@ START_TEST(lanes_carry_packets_while_the_writer_changes_everything)
         ck_assert_uint_eq(c.odd[i], 0);
         ck_assert_uint_eq(c.refused[i], 0); /* a change is whole: there always is a route */
         ck_assert_uint_gt(c.carried[i], 0);
-        must(tunnelcap_table_detach(c.table, c.lanes[i]));
+        test_ok(tunnelcap_table_detach(c.table, c.lanes[i]));
         tunnelcap_lane_free(c.lanes[i]);
     }
     tunnelcap_table_free(c.table);
