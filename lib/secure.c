@@ -2,15 +2,19 @@
 /* Copyright (c) 2026, The tunnelcap authors */
 #include "secure.h"
 
-#include <string.h>
+#include "wire.h"
 
 uint32_t tunnelcap_i_equal(const uint8_t *a, const uint8_t *b, size_t n)
 {
-    uint32_t difference = 0;
+    uint64_t difference = 0;
+    size_t i = 0;
 
-    for (size_t i = 0; i < n; i++)
-        difference |= (uint32_t)(a[i] ^ b[i]);
-    return (difference - 1) >> 31;
+    for (; n - i >= 8; i += 8)
+        difference |= tunnelcap_i_word64(a + i) ^ tunnelcap_i_word64(b + i);
+    for (; i < n; i++)
+        difference |= (uint64_t)(a[i] ^ b[i]);
+    difference |= difference >> 32;
+    return (uint32_t)(((difference & UINT32_MAX) - 1) >> 63);
 }
 
 /* A call through a volatile pointer cannot be proven to be memset, so it is made. */
