@@ -356,8 +356,7 @@ uint32_t tunnelcap_esp_headroom(const tunnelcap_esp *esp)
 {
     if (esp == NULL || esp->direction != TUNNELCAP_ESP_OUT)
         return 0;
-    return esp->mode == TUNNELCAP_ESP_TUNNEL ? esp->outer.header_len
-                                             : (uint32_t)esp->udp_len + esp->head_len;
+    return tunnelcap_i_esp_headroom(esp);
 }
 
 uint32_t tunnelcap_esp_tailroom(const tunnelcap_esp *esp)

@@ -73,6 +73,13 @@ static inline uint32_t tunnelcap_i_esp_lane_ok(const tunnelcap_esp *esp, const t
     return lane->crypto == esp->crypto;
 }
 
+/* Bytes of headers before the payload of an outbound SA. */
+static inline uint32_t tunnelcap_i_esp_headroom(const tunnelcap_esp *esp)
+{
+    return esp->mode == TUNNELCAP_ESP_TUNNEL ? esp->outer.header_len
+                                             : (uint32_t)esp->udp_len + esp->head_len;
+}
+
 /* Bytes that `payload` bytes become: padded, with trailer (RFC 4303 2.4), TFC padding included. */
 static inline uint32_t tunnelcap_i_esp_text_len(const tunnelcap_esp *esp, uint32_t payload)
 {
@@ -82,7 +89,20 @@ static inline uint32_t tunnelcap_i_esp_text_len(const tunnelcap_esp *esp, uint32
         payload = esp->tfc_size;
     if (esp->tfc_multiple > 1)
         payload = (payload + esp->tfc_multiple - 1) / esp->tfc_multiple * esp->tfc_multiple;
-    return (payload + TUNNELCAP_I_ESP_TRAILER + align - 1) / align * align;
+    return (payload + TUNNELCAP_I_ESP_TRAILER + align - 1) & ~(align - 1); /* a power of two */
+}
+
+/* Set what authenticates an ESP header besides the text: SPI and number, its high half between. */
+static inline void tunnelcap_i_esp_aad(const tunnelcap_esp *esp, tunnelcap_crypto_op *op,
+                                       const uint8_t *header, uint64_t seq)
+{
+    memcpy(op->aad, header, 8);
+    op->flags = 0;
+    if (!(esp->flags & TUNNELCAP_ESP_ESN))
+        return;
+    op->flags = TUNNELCAP_OP_ESN;
+    tunnelcap_i_store32(op->aad + 4, (uint32_t)(seq >> 32));
+    memcpy(op->aad + 8, header + 4, 4);
 }
 
 /* What a UDP datagram on an ESP port holds (RFC 3948 2): TUNNELCAP_OK for ESP, else

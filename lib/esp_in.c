@@ -32,8 +32,9 @@ static int32_t open_esp(const tunnelcap_esp *esp, const uint8_t *p, uint32_t len
         return status;
     if (!esp->any_address &&
         (o->family != esp->outer.family ||
-         memcmp(o->dst, esp->outer.match + (o->family == TUNNELCAP_IPV4 ? 4 : 16),
-                o->family == TUNNELCAP_IPV4 ? 4 : 16) != 0))
+         (o->family == TUNNELCAP_IPV4
+              ? tunnelcap_i_word32(o->dst) != tunnelcap_i_word32(esp->outer.match + 4)
+              : memcmp(o->dst, esp->outer.match + 16, 16) != 0)))
         return TUNNELCAP_E_NO_TUNNEL;
     in_udp = o->protocol == TUNNELCAP_I_PROTO_UDP;
     if (!in_udp && o->protocol != TUNNELCAP_I_PROTO_ESP)
@@ -57,29 +58,24 @@ static void write_op(const tunnelcap_esp *esp, tunnelcap_i_esp_job *job, uint8_t
 {
     tunnelcap_crypto_op *op = &job->op;
     uint8_t *iv = header + TUNNELCAP_I_ESP_HEADER;
-    uint32_t esn = esp->flags & TUNNELCAP_ESP_ESN;
 
-    memset(op, 0, sizeof(*op));
     op->key = esp->key;
     op->text = header + esp->head_len;
     op->text_len = job->text_len;
     op->icv = op->text + job->text_len;
     op->head_len = esp->head_len;
-    op->flags = esn ? TUNNELCAP_OP_ESN : 0;
-    memcpy(op->aad, header, 4);
-    if (esn)
-        tunnelcap_i_store32(op->aad + 4, (uint32_t)(job->seq >> 32));
-    memcpy(op->aad + (esn ? 8 : 4), header + 4, 4);
+    tunnelcap_i_esp_aad(esp, op, header, job->seq);
+    memset(op->nonce, 0, sizeof(op->nonce));
     if (!esp->facts.counter_mode) {
         memcpy(op->nonce, iv, esp->facts.iv_len);
         return;
     }
-    memcpy(op->nonce, esp->salt, esp->facts.salt_len);
+    memcpy(op->nonce, esp->salt, sizeof(esp->salt)); /* where shorter, the IV covers the rest */
     if (esp->facts.implicit_iv) { /* RFC 8750: the sequence number, 64 bits wide */
         tunnelcap_i_store32(op->nonce + esp->facts.salt_len, (uint32_t)(job->seq >> 32));
         tunnelcap_i_store32(op->nonce + esp->facts.salt_len + 4, (uint32_t)job->seq);
     } else {
-        memcpy(op->nonce + esp->facts.salt_len, iv, esp->facts.iv_len);
+        memcpy(op->nonce + esp->facts.salt_len, iv, 8);
     }
     if (!esp->facts.combined)
         op->nonce[15] = 1;
@@ -107,7 +103,7 @@ static int32_t prepare(tunnelcap_esp *esp, tunnelcap_pkt *pkt, const tunnelcap_m
     if (left < overhead + TUNNELCAP_I_ESP_TRAILER)
         return TUNNELCAP_E_TRUNCATED;
     job->text_len = left - overhead;
-    if (esp->facts.align > 4 && job->text_len % esp->facts.align != 0)
+    if (esp->facts.align > 4 && (job->text_len & (esp->facts.align - 1u)) != 0)
         return TUNNELCAP_E_MALFORMED;
     if (esp->mode == TUNNELCAP_ESP_TRANSPORT && meta != NULL && meta->at != TUNNELCAP_AT_IP)
         return TUNNELCAP_E_INVALID; /* whose IP header is to be restored? */
@@ -259,14 +255,25 @@ static uint32_t note_peer(tunnelcap_esp *esp, const tunnelcap_i_opened *o)
     return before != 0 && now != before;
 }
 
+/* What an SA has verified, up to and including one packet. */
+typedef struct tally {
+    uint64_t packets, bytes;
+} tally;
+
+static void count_job(tally *sum, const tunnelcap_i_esp_job *job)
+{
+    sum->packets += job->op.status == TUNNELCAP_OK;
+    sum->bytes += job->op.status == TUNNELCAP_OK ? job->text_len : 0;
+}
+
 /* What a verified packet said, while its outer header still stands where it was opened. */
-static void write_rx(tunnelcap_esp *esp, const tunnelcap_i_esp_job *job, tunnelcap_esp_rx *rx)
+static void write_rx(tunnelcap_esp *esp, const tunnelcap_i_esp_job *job, const tally *sum,
+                     tunnelcap_esp_rx *rx)
 {
     const tunnelcap_i_opened *o = &job->o;
     uint32_t moved = note_peer(esp, o);
-    uint32_t soft =
-        (esp->soft_packets != 0 && TUNNELCAP_I_LOAD(esp->packets) >= esp->soft_packets) ||
-        (esp->soft_bytes != 0 && TUNNELCAP_I_LOAD(esp->bytes) >= esp->soft_bytes);
+    uint32_t soft = (esp->soft_packets != 0 && sum->packets >= esp->soft_packets) ||
+                    (esp->soft_bytes != 0 && sum->bytes >= esp->soft_bytes);
 
     if (rx == NULL)
         return;
@@ -298,22 +305,58 @@ static void write_rx_inner(const tunnelcap_pkt *pkt, tunnelcap_esp_rx *rx)
     }
 }
 
-/* Everything that follows decryption. */
-static int32_t finish(tunnelcap_esp *esp, tunnelcap_i_esp_job *job, tunnelcap_esp_rx *rx)
+/* Mark what was verified as seen: numbers that follow each other in one block go together. What
+ * had been seen meanwhile becomes TUNNELCAP_E_REPLAY. */
+static void commit(tunnelcap_esp *esp, tunnelcap_i_esp_job *jobs, uint32_t count)
+{
+    uint32_t end;
+
+    for (uint32_t i = 0; i < count; i = end) {
+        uint64_t block = jobs[i].seq >> 5;
+        uint32_t bits = 0;
+        uint32_t fresh;
+
+        for (end = i; end < count && jobs[end].op.status == TUNNELCAP_OK; end++) {
+            if (jobs[end].seq >> 5 != block || bits >> (jobs[end].seq & 31) & 1)
+                break;
+            bits |= (uint32_t)1 << (jobs[end].seq & 31);
+        }
+        if (end == i) { /* a forgery */
+            end++;
+            continue;
+        }
+        fresh = tunnelcap_i_replay_commit_block(&esp->replay, block, bits);
+        for (uint32_t k = i; fresh != bits && k < end; k++) {
+            if (!(fresh >> (jobs[k].seq & 31) & 1))
+                jobs[k].op.status = TUNNELCAP_E_REPLAY;
+        }
+    }
+}
+
+/* Commit and count a burst, with as few atomic operations as possible; *sum is what had been
+ * counted before. */
+static void commit_burst(tunnelcap_esp *esp, tunnelcap_i_esp_job *jobs, uint32_t count, tally *sum)
+{
+    tally more = {0, 0};
+
+    commit(esp, jobs, count);
+    for (uint32_t i = 0; i < count; i++)
+        count_job(&more, &jobs[i]);
+    sum->packets = TUNNELCAP_I_ADD(esp->packets, more.packets);
+    sum->bytes = TUNNELCAP_I_ADD(esp->bytes, more.bytes);
+}
+
+/* Everything that follows decryption and commitment. */
+static int32_t finish(tunnelcap_esp *esp, tunnelcap_i_esp_job *job, const tally *sum,
+                      tunnelcap_esp_rx *rx)
 {
     int32_t status = job->op.status;
 
+    if (status == TUNNELCAP_OK)
+        status = check_trailer(&job->op, job);
     if (status != TUNNELCAP_OK)
         return status;
-    status = tunnelcap_i_replay_commit(&esp->replay, job->seq);
-    if (status != TUNNELCAP_OK)
-        return status;
-    TUNNELCAP_I_ADD(esp->packets, 1);
-    TUNNELCAP_I_ADD(esp->bytes, job->text_len);
-    status = check_trailer(&job->op, job);
-    if (status != TUNNELCAP_OK)
-        return status;
-    write_rx(esp, job, rx);
+    write_rx(esp, job, sum, rx);
     status =
         esp->mode == TUNNELCAP_ESP_TUNNEL ? finish_tunnel(esp, job) : finish_transport(esp, job);
     if (status == TUNNELCAP_OK && rx != NULL)
@@ -328,6 +371,7 @@ static uint32_t decap_part(tunnelcap_esp *esp, tunnelcap_lane *lane, tunnelcap_p
 {
     tunnelcap_i_esp_job *jobs = tunnelcap_i_esp_jobs(lane);
     tunnelcap_i_esp_job *job;
+    tally sum;
     uint32_t fit = 0;
     uint32_t ok = 0;
 
@@ -344,9 +388,11 @@ static uint32_t decap_part(tunnelcap_esp *esp, tunnelcap_lane *lane, tunnelcap_p
     if (fit == 0)
         return 0;
     lane->crypto->unseal(lane->crypto->self, lane->crypto_lane, lane->ops, fit);
+    commit_burst(esp, jobs, fit, &sum);
     for (uint32_t i = 0; i < fit; i++) {
         job = &jobs[i];
-        job->pkt->status = finish(esp, job, rx == NULL ? NULL : &rx[job->pkt - pkts]);
+        count_job(&sum, job);
+        job->pkt->status = finish(esp, job, &sum, rx == NULL ? NULL : &rx[job->pkt - pkts]);
         if (job->pkt->status == TUNNELCAP_OK)
             ok++;
         else

@@ -106,8 +106,7 @@ static int32_t measure(const tunnelcap_esp *esp, const tunnelcap_lane *lane, tun
     uint32_t total;
     int32_t status;
 
-    if (!tunnelcap_i_pkt_valid(pkt) || esp->direction != TUNNELCAP_ESP_OUT ||
-        !tunnelcap_i_esp_lane_ok(esp, lane))
+    if (!tunnelcap_i_pkt_valid(pkt))
         return TUNNELCAP_E_INVALID;
     status = esp->mode == TUNNELCAP_ESP_TUNNEL ? measure_tunnel(esp, lane, pkt, job, &total)
                                                : measure_transport(esp, pkt, job, &total);
@@ -115,7 +114,7 @@ static int32_t measure(const tunnelcap_esp *esp, const tunnelcap_lane *lane, tun
         status = tunnelcap_i_meta_check(meta, job->inner.len);
     if (status != TUNNELCAP_OK)
         return status;
-    if (pkt->off < tunnelcap_esp_headroom(esp))
+    if (pkt->off < tunnelcap_i_esp_headroom(esp))
         return TUNNELCAP_E_HEADROOM;
     if (pkt->cap - pkt->off - job->inner.len <
         job->text_len - job->payload_len + esp->facts.icv_len)
@@ -143,12 +142,17 @@ static uint32_t take_numbers(tunnelcap_esp *esp, uint32_t want, uint64_t *first)
 /* Write TFC padding, padding and trailer behind the payload (RFC 4303 2.4, 2.7). */
 static void write_trailer(uint8_t *text, const tunnelcap_i_esp_job *job, uint32_t align)
 {
+    static const uint8_t numbers[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
     uint32_t end = job->text_len - TUNNELCAP_I_ESP_TRAILER;
-    uint32_t pad = (end - job->payload_len) % align;
+    uint32_t pad = (end - job->payload_len) & (align - 1);
+    uint8_t *at = text + end - pad;
 
-    memset(text + job->payload_len, 0, end - pad - job->payload_len);
-    for (uint32_t i = 0; i < pad; i++)
-        text[end - pad + i] = (uint8_t)(i + 1);
+    if (end - pad > job->payload_len)
+        memset(text + job->payload_len, 0, end - pad - job->payload_len);
+    /* In steps of 8: what is too much falls on the trailer and the ICV, of 8 bytes at least. */
+    memcpy(at, numbers, 8);
+    if (pad > 8)
+        memcpy(at + 8, numbers + 8, 8);
     text[end] = (uint8_t)pad;
     text[end + 1] = job->next_header;
 }
@@ -166,21 +170,16 @@ static void write_op(const tunnelcap_esp *esp, tunnelcap_i_esp_job *job, uint8_t
     uint64_t iv = esp->iv_first + (job->seq - esp->seq_first);
     uint8_t *text = header + esp->head_len;
 
-    memset(op, 0, sizeof(*op));
     op->key = esp->key;
     op->text = text;
     op->text_len = job->text_len;
     op->icv = text + job->text_len;
     op->head_len = esp->head_len;
-    memcpy(op->aad, header, 4);
-    if (esp->flags & TUNNELCAP_ESP_ESN) {
-        op->flags = TUNNELCAP_OP_ESN;
-        tunnelcap_i_store32(op->aad + 4, (uint32_t)(job->seq >> 32));
-    }
-    memcpy(op->aad + (esp->flags & TUNNELCAP_ESP_ESN ? 8 : 4), header + 4, 4);
+    tunnelcap_i_esp_aad(esp, op, header, job->seq);
+    memset(op->nonce, 0, sizeof(op->nonce));
 
     if (esp->facts.counter_mode) {
-        memcpy(op->nonce, esp->salt, esp->facts.salt_len);
+        memcpy(op->nonce, esp->salt, 4); /* where it is shorter, the IV covers the rest */
         store64(op->nonce + esp->facts.salt_len, iv);
         if (!esp->facts.combined) /* CTR: a block counter follows (RFC 3686 4) */
             op->nonce[15] = 1;
@@ -203,7 +202,7 @@ static void write_packet(const tunnelcap_esp *esp, tunnelcap_lane *lane, const t
     uint8_t *p = pkt->buf + pkt->off;
     uint8_t *udp;
     uint8_t *h;
-    uint32_t extra = tunnelcap_esp_headroom(esp);
+    uint32_t extra = tunnelcap_i_esp_headroom(esp);
     uint32_t total =
         job->inner.len + extra + (job->text_len - job->payload_len) + esp->facts.icv_len;
     uint8_t protocol = esp->udp_len != 0 ? TUNNELCAP_I_PROTO_UDP : TUNNELCAP_I_PROTO_ESP;
@@ -312,7 +311,7 @@ static uint32_t encap(tunnelcap_esp *esp, tunnelcap_lane *lane, tunnelcap_pkt *p
 
     if (esp == NULL || lane == NULL || pkts == NULL)
         return 0;
-    if (!tunnelcap_i_esp_lane_ok(esp, lane)) {
+    if (esp->direction != TUNNELCAP_ESP_OUT || !tunnelcap_i_esp_lane_ok(esp, lane)) {
         for (uint32_t i = 0; i < count; i++)
             pkts[i].status = TUNNELCAP_E_INVALID;
         return 0;

@@ -78,28 +78,76 @@ static inline int32_t tunnelcap_i_replay_check(tunnelcap_i_replay *r, uint64_t s
                : TUNNELCAP_E_REPLAY;
 }
 
-/* Mark a verified number as seen. Checks again: of two packets with one number, which may come in
- * one burst or on two lanes, one is accepted. */
+/* The highest bit that is set, of some. */
+static inline uint32_t tunnelcap_i_replay_highest(uint32_t bits)
+{
+#ifdef __GNUC__
+    return 31u - (uint32_t)__builtin_clz(bits);
+#else
+    uint32_t n = 31;
+
+    while (!(bits >> n & 1))
+        n--;
+    return n;
+#endif
+}
+
+/* Those numbers of a block that may be new, in a window below `top` and a word. No number of a
+ * block pushes another one of it out of the window, which is at least as large as a block. */
+static inline uint32_t tunnelcap_i_replay_new_of(const tunnelcap_i_replay *r, uint64_t block,
+                                                 uint32_t bits, uint64_t top, uint64_t word)
+{
+    uint64_t first = block << 5;
+    uint64_t left = top >= r->window && top - r->window > r->start ? top - r->window : r->start;
+
+    if (left >= first)
+        bits = left - first >= 31 ? 0 : bits & UINT32_MAX << (left - first + 1);
+    if (block == UINT64_MAX >> 5)
+        bits &= UINT32_MAX >> 1; /* UINT64_MAX is no number */
+    return (uint32_t)(word >> 32) == (uint32_t)block ? bits & ~(uint32_t)word : bits;
+}
+
+/* Mark verified numbers of one block of 32 as seen, and tell which of them were new. Checks again:
+ * of two packets with one number, which may come in one burst or on two lanes, one is accepted. */
+static inline uint32_t tunnelcap_i_replay_commit_block(tunnelcap_i_replay *r, uint64_t block,
+                                                       uint32_t bits)
+{
+    tunnelcap_i_atomic64 *slot = NULL;
+    uint64_t top = TUNNELCAP_I_LOAD(r->top);
+    uint64_t word = 0;
+    uint64_t highest;
+    uint32_t fresh;
+
+    if (r->window != 0) {
+        slot = &r->words[block & r->mask];
+        word = TUNNELCAP_I_LOAD_ACQ(*slot);
+        bits = tunnelcap_i_replay_new_of(r, block, bits, TUNNELCAP_I_LOAD(r->top), word);
+        if (bits == 0)
+            return 0;
+    }
+    highest = block << 5 | tunnelcap_i_replay_highest(bits);
+    while (highest > top && !TUNNELCAP_I_SWAP_IF(r->top, top, highest)) {
+    }
+    if (slot == NULL)
+        return bits;
+    word = TUNNELCAP_I_LOAD_ACQ(*slot);
+    do {
+        fresh = tunnelcap_i_replay_new_of(r, block, bits, TUNNELCAP_I_LOAD(r->top), word);
+        if (fresh == 0)
+            return 0;
+    } while (!TUNNELCAP_I_SWAP_IF_ORDERED(
+        *slot, word,
+        ((uint32_t)(word >> 32) == (uint32_t)block ? word : (uint64_t)(uint32_t)block << 32) |
+            fresh));
+    return fresh;
+}
+
+/* The same for one number. */
 static inline int32_t tunnelcap_i_replay_commit(tunnelcap_i_replay *r, uint64_t seq)
 {
-    uint64_t block = (uint64_t)(uint32_t)(seq >> 5) << 32;
-    uint64_t top = TUNNELCAP_I_LOAD(r->top);
-    uint64_t word;
-    uint64_t next;
-
-    if (r->window != 0 && tunnelcap_i_replay_check(r, seq) != TUNNELCAP_OK)
-        return TUNNELCAP_E_REPLAY;
-    while (seq > top && !TUNNELCAP_I_SWAP_IF(r->top, top, seq)) {
-    }
-    if (r->window == 0)
-        return TUNNELCAP_OK;
-    word = TUNNELCAP_I_LOAD_ACQ(r->words[seq >> 5 & r->mask]);
-    do {
-        if (!tunnelcap_i_replay_in_window(r, seq) || !tunnelcap_i_replay_unseen(word, seq))
-            return TUNNELCAP_E_REPLAY;
-        next = (word >> 32 == block >> 32 ? word : block) | (uint64_t)1 << (seq & 31);
-    } while (!TUNNELCAP_I_SWAP_IF_ORDERED(r->words[seq >> 5 & r->mask], word, next));
-    return TUNNELCAP_OK;
+    return tunnelcap_i_replay_commit_block(r, seq >> 5, (uint32_t)1 << (seq & 31)) != 0
+               ? TUNNELCAP_OK
+               : TUNNELCAP_E_REPLAY;
 }
 
 #endif
