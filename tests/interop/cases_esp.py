@@ -112,7 +112,8 @@ def ping_all(lab, pairs, sizes=None):
                 injector.send(pair.echo(sequence, size))
             wanted = {(pair.number, sequence) for pair in pairs}
             lost += [(number, size) for number, _ in wanted - collect(sniffer, wanted).keys()]
-            expect(len(lost) <= 50, "many echo requests without answer: %s" % lost)
+            if len(lost) >= len(pairs):
+                break
     return lost
 
 
@@ -337,7 +338,7 @@ def esp_largest_inner_packets(lab):
         for pair, (name, _, _, size) in zip(pairs, SIZED):
             ours = peer.state(pair.spi_out)[2]
             expect(ours == size, "%s: %d is the most, not %d" % (name, ours, size))
-        told = lab.guest.check("".join("ping -n -c 1 -W 1 -M do -s 1472 %s 2>&1 |"
+        told = lab.guest.check("".join("ping -n -c 1 -W 0.05 -M do -s 1472 %s 2>&1 |"
                                        " grep -o 'mtu[=:] *[0-9]*' || echo none\n" % pair.local
                                        for pair in pairs)).splitlines()
         expect([line.split()[-1].split("=")[-1] for line in told] ==

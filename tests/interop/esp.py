@@ -6,6 +6,7 @@ import collections
 import os
 import subprocess
 
+import kernel_peer
 import wire
 from lab import GUEST4, GUEST6, HOST4, HOST6, expect, host, wait_for
 
@@ -160,15 +161,19 @@ class Pair:
         template = "tmpl src %s dst %s proto esp reqid %d mode %s"
         for direction, inner, outer in (("out", (self.far, self.local), (guest_end, host_end)),
                                         ("in", (self.local, self.far), (host_end, guest_end))):
-            yield "xfrm policy add dir %s src %s dst %s %s" % (
+            yield "xfrm policy add dir %s src %s dst %s priority 2 %s" % (
                 direction, *inner, template % (*outer, self.number, self.mode))
+        if self.mode == "transport" and self.udp:  # what the UDP socket is to receive
+            yield ("xfrm policy add dir in src %s dst %s proto udp dport 4500 priority 1"
+                   % (self.local, self.far))
         length, via = (32, HOST4) if self.inner == 4 else (128, HOST6)
         yield "addr replace %s/%d dev eth0%s" % (self.far, length, " nodad" * (self.inner == 6))
         yield "route replace %s via %s dev eth0 src %s" % (self.local, via, self.far)
 
     def host_lines(self, device):
         """What `ip -batch` is told here."""
-        yield "addr add %s/%s dev %s" % (self.local, "32" if self.inner == 4 else "128 nodad", device)
+        yield "addr add %s/%s dev %s" % (self.local, "32" if self.inner == 4 else "128 nodad",
+                                         device)
         yield "route add %s dev %s src %s" % (self.far, device, self.local)
         if self.mode == "transport" and self.inner == 6:  # for the sockets bound to the wire
             yield "route add %s dev kp0 metric 2000" % self.far
@@ -186,9 +191,8 @@ class Peer:
         self.namespace = namespace
         enter = ["ip", "netns", "exec", namespace] if namespace else []
         program = os.path.join(build, "tests/interop/esp_peer")
-        self.process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL"] + enter + [program, device, wire_device],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        self.process = kernel_peer.popen(
+            enter + [program, device, wire_device], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             bufsize=1)
         try:
             wait_for(lambda: device in self.host("ip", "-br", "link"), 5,

@@ -16,7 +16,9 @@ import cases_esp
 import cases_mss
 import cases_ovs
 import cases_policy
+import cases_strongswan
 import cases_tap
+import cases_tshark
 import kernel_peer
 from lab import Failure, Lab, Skip, host
 
@@ -59,7 +61,8 @@ def run_case(lab, name, function):
 def main():
     build, cache, kernel, *patterns = sys.argv[1:]
     chosen = [(name, function) for module in (cases_carry, cases_policy, cases_mss, cases_tap,
-                                                 cases_ovs, cases_esp)
+                                                 cases_ovs, cases_esp, cases_strongswan,
+                                                 cases_tshark)
               for name, function in module.cases()
               if not patterns or any(fnmatch.fnmatch(name, pattern) for pattern in patterns)]
     image = kernel_peer.Image(kernel, cache)

@@ -67,10 +67,9 @@ def output(*command, **options):
                           stderr=subprocess.PIPE, **options).stdout
 
 
-def popen(command, **options):
+def popen(command, stdin=subprocess.DEVNULL, **options):
     """Start a process that does not outlive us, even if we are killed."""
-    return subprocess.Popen(["setpriv", "--pdeathsig", "KILL"] + command,
-                            stdin=subprocess.DEVNULL, **options)
+    return subprocess.Popen(["setpriv", "--pdeathsig", "KILL"] + command, stdin=stdin, **options)
 
 
 # ------------------------------------------------------------------------------------- image
