@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026, The tunnelcap authors
 #
-# Watch real TCP cross real GRE tunnels that this library carries, with one command.
+# Watch real TCP cross real GRE and IPsec tunnels that this library carries, with one command.
 set -euo pipefail
 
 usage() {
@@ -10,7 +10,7 @@ usage() {
 usage: demo.sh [--keep DIR]
 
 Builds tunnelcap, makes a small Internet of network namespaces, and sends files both ways over
-TCP through GRE tunnels between two tunnelcap gateways. Needs no root; as root it also installs
+TCP through GRE and IPsec tunnels between two tunnelcap gateways. Needs no root; as root it also installs
 the Debian packages that are missing. Nothing is left behind but the build.
 
   --keep DIR   copy captures, configurations and logs to DIR
@@ -32,6 +32,7 @@ libjansson-dev|/usr/include/jansson.h
 libevent-dev|/usr/include/event2/event.h
 libnetfilter-queue-dev|/usr/include/libnetfilter_queue/libnetfilter_queue.h
 libmnl-dev|/usr/include/libmnl/libmnl.h
+libssl-dev|/usr/include/openssl/evp.h
 iproute2|ip
 iptables|iptables
 procps|sysctl
@@ -56,7 +57,7 @@ failed=0
 
 title() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 say() { printf '  %s\n' "$*"; }
-indent() { sed 's/^/    /'; }
+indent() { sed 's/^./    &/'; }
 
 die() {
     printf 'demo: %s\n' "$*" >&2
@@ -209,6 +210,10 @@ probe() {
 }
 
 # ------------------------------------------------------------------------------ the gateways
+# What tunnels are of, in the configuration, and on the wire.
+readonly gre='ip proto 47 or ip6 proto 47' esp='ip proto 50 or udp port 4500'
+tunnels=gre_tunnels ends=_gre wire=GRE filter=$gre
+
 # gateway_config SIDE LOCAL_END REMOTE_END MTU OPTIONS MORE: one tunnel between the two ends.
 gateway_config() {
     local routes=''
@@ -218,10 +223,10 @@ gateway_config() {
     cat <<END
 {
     "side": "$1",
-    "gre_tunnels": [{
+    "$tunnels": [{
         "name": "demo",
-        "cloudflare_gre_endpoint": "$2",
-        "customer_gre_endpoint": "$3",
+        "cloudflare${ends}_endpoint": "$2",
+        "customer${ends}_endpoint": "$3",
         "interface_address": "10.99.0.0/31",
         "ttl": 64,
         "mtu": $4$5
@@ -350,13 +355,13 @@ transfer() {
 sum() { sha256sum <"$1" | cut -d ' ' -f 1; }
 
 # ------------------------------------------------------------------------------ observation
-# capture NODE DEV FILE FILTER: -Z root, since the user tcpdump may not read our files;
+# capture NODE DEV FILE FILTER OPTIONS...: -Z root, since the user tcpdump may not read our files;
 # --immediate-mode, since what waits in a buffer when tcpdump ends is lost. The cables keep their
 # checksum offload: the kernel finishes a checksum where a packet leaves for a TUN device or for
 # NFQUEUE, so that what is in the tunnel always has a right one.
 capture() {
-    start "$1" tcpdump -Z root --immediate-mode -B 16384 -U -n -s 160 -i "$2" -w "$3" "$4" \
-        >"$3.log" 2>&1
+    start "$1" tcpdump -Z root --immediate-mode -B 16384 -U -n -s 160 -i "$2" -w "$3" \
+        "${@:5}" "$4" >"$3.log" 2>&1
     captures+=($!)
     await 5 grep -q 'listening on' "$3.log" || die "tcpdump does not start: $(cat "$3.log")"
 }
@@ -368,7 +373,6 @@ mss() { tcpdump -nr "$1" "$2" 2>/dev/null | sed -n 's/.*\[mss \([0-9]*\).*/\1/p'
 
 readonly syn='tcp[tcpflags] & (tcp-syn|tcp-ack) = tcp-syn'
 readonly syn_ack='tcp[tcpflags] & (tcp-syn|tcp-ack) = (tcp-syn|tcp-ack)'
-readonly gre='ip proto 47 or ip6 proto 47'
 
 show_mss() {
     local limit=$1 at_client=$work/client.pcap at_origin=$work/origin.pcap
@@ -383,15 +387,15 @@ show_mss() {
 }
 
 show_wire() {
-    local wire=$work/wire.pcap tunnelled bare direct
-    tunnelled=$(frames "$wire" "$gre")
-    bare=$(frames "$wire" "tcp and dst net 203.0.113.0/24")
-    direct=$(frames "$wire" "tcp and src net 203.0.113.0/24")
+    local seen=$work/wire.pcap tunnelled bare direct
+    tunnelled=$(frames "$seen" "$filter")
+    bare=$(frames "$seen" "tcp and dst net 203.0.113.0/24")
+    direct=$(frames "$seen" "tcp and src net 203.0.113.0/24")
     echo
     say "On the wire to the customer, as tcpdump reads it:"
-    tcpdump -ttvnr "$wire" -c 2 "$gre" 2>/dev/null | cut -c 1-118 | indent
+    tcpdump -ttvnr "$seen" -c 2 "$filter" 2>/dev/null | cut -c 1-118 | indent
     echo
-    check "on the wire all is GRE: $tunnelled packets, $bare outside of the tunnel" \
+    check "on the wire all is $wire: $tunnelled packets, $bare outside of the tunnel" \
         [ "$tunnelled" -gt 0 -a "$bare" -eq 0 ]
     check "direct server return: $direct TCP packets straight back" [ "$direct" -gt 0 ]
 }
@@ -402,7 +406,7 @@ show_counters() {
         echo
         say "What the gateway of the $node has counted (tunnelcap-gateway stats):"
         gateway stats --control "$work/$node.sock" |
-            sed -n -e 's/ *$//' -e '/ WAY /,/^ *out/p' -e '/^Clamped/p' | indent
+            sed -n -e 's/ *$//' -e '/ WAY /,/^$/{/^[A-Z][a-z]/!p}' -e '/^Clamped/p' | indent
     done
     echo
     sent=$(counter edge encap inner_bytes)
@@ -418,7 +422,8 @@ run_tunnel() {
     start_gateways "$2" "$3" "$4" "$5" ', "clamp_egress": ["isp0"]'
     capture client eth0 "$work/client.pcap" 'tcp[tcpflags] & tcp-syn != 0'
     capture origin eth0 "$work/origin.pcap" 'tcp[tcpflags] & tcp-syn != 0'
-    capture core customer0 "$work/wire.pcap" "$gre or tcp"
+    capture core customer0 "$work/wire.pcap" "$filter or tcp"
+    [ "$wire" = GRE ] || capture core customer0 "$work/esp.pcap" "$filter and greater 80" -c 100 -s 0
     transfer download download "$work/file" "$work/got"
     transfer upload upload "$work/file" "$work/got" 20
     sleep 0.3 # for the captures to catch up
@@ -427,6 +432,7 @@ run_tunnel() {
     done
     show_mss $(($4 - 40))
     show_wire
+    [ "$wire" = GRE ] || show_inside
     show_counters
     check "both gateways ended cleanly" stop_gateways
 }
@@ -462,9 +468,14 @@ main_inside() {
     else
         check "3. GRE over IPv6: this kernel has no IPv6" false
     fi
+    run_ipsec_tunnel "4. ESP tunnel mode, AES-128-GCM over IPv4" 1446 '' ''
+    run_ipsec_tunnel "5. ESP in UDP 4500" 1438 ', "udp_encap": [4500, 4500]' ', "udp": true'
     run_without_clamp
-    summary "TCP through GRE tunnels between network namespaces"
+    summary "TCP through GRE and IPsec tunnels between network namespaces"
 }
+
+# shellcheck source=examples/demo-ipsec.sh
+. "$here/demo-ipsec.sh"
 
 # ---------------------------------------------------------------------------------- the whole
 # Sets `flags` to what unshare needs here, or `reason` to why nothing works. Root needs no user
