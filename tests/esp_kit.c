@@ -106,6 +106,7 @@ void test_pair_make(test_pair *pair, const tunnelcap_transform *transform,
                     const tunnelcap_esp_config *out, const tunnelcap_esp_config *in)
 {
     const tunnelcap_crypto *crypto = test_toy_init(&pair->toy);
+    pair->transform = *transform;
     pair->lane = test_crypto_lane(crypto, 32);
     pair->out = test_esp_new(out, transform, crypto);
     pair->in = test_esp_new(in, transform, crypto);

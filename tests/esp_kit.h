@@ -62,6 +62,7 @@ tunnelcap_lane *test_crypto_lane(const tunnelcap_crypto *crypto, uint32_t max_bu
 /* Both ends of an SA with a lane, on a toy of their own. */
 typedef struct test_pair {
     test_toy toy;
+    tunnelcap_transform transform;
     tunnelcap_lane *lane;
     tunnelcap_esp *out;
     tunnelcap_esp *in;
