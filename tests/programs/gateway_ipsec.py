@@ -8,6 +8,7 @@ import secrets
 import signal
 import socket
 import threading
+import time
 
 from gateway_lab import (CUST4, CUST6, EDGE4, EDGE6, SIZE, At, Gateway, carry, eventually,
                          expect_refusal, inner4, inner6, ipv4, ping, run, serve)
@@ -18,7 +19,8 @@ CBC256 = {"enc": "aes-cbc", "enc_key": 32, "icv_len": 16, "auth": "hmac-sha2-256
           "auth_key": 32}
 CHACHA = {"enc": "chacha20-poly1305", "enc_key": 32, "salt": 4, "icv_len": 16, "auth": "none"}
 
-# Name, outer family, algorithm, options. The last one's edge does not know where its far end is.
+# Name, outer family, algorithm, options. The last one's edge does not know where its far end is:
+# behind NAT, which all UDP from the customer to the edge goes through.
 TUNNELS = [
     ("esp4-aes-gcm-with-a-long-name", 4, GCM128, {}),
     ("esp4cbc", 4, CBC256, {}),
@@ -113,6 +115,19 @@ def reload(gateway):
     return gateway.messages().count(words[0]) > before[0]
 
 
+def nat(port, before=None):
+    """Let UDP from the customer appear at the edge as from 10.2.0.1; False if that cannot be."""
+    def rule(tool, verb, number):
+        return run(tool, "-t", "nat", verb, "POSTROUTING", "-o", "edge0", "-p", "udp", "--sport",
+                   "4500", "-j", "SNAT", "--to-source", f"10.2.0.1:{number}", node="net",
+                   check=False).returncode == 0
+
+    for tool in ("iptables", "iptables-legacy", "iptables-nft"):
+        if rule(tool, "-A", port):
+            return before is None or rule(tool, "-D", before)
+    return False
+
+
 def check_unknown_peer(t, edge, cust):
     name = TUNNELS[NAT][0]
     t.check("a far end that is not known has no outbound SA", outbound(edge, name) is None and
@@ -120,12 +135,12 @@ def check_unknown_peer(t, edge, cust):
     ping("edge", inner4(NAT, 1), 1)
     t.check("packets to it are refused", edge.tunnel(name)["encap"]["reasons"]
             .get("E_NEED_SA", 0) > 0, edge.tunnel(name))
-    t.check("a NAT keepalive goes out at the start", eventually(
-        lambda: edge.stats()["no_tunnel"]["decap"]["reasons"].get("E_NAT_KEEPALIVE", 0) >= 2),
-        edge.stats()["no_tunnel"])
+    t.check("NAT keepalives go out at the start, where the far end is known", eventually(
+        lambda: cust.stats()["no_tunnel"]["decap"]["reasons"].get("E_NAT_KEEPALIVE", 0) == 2),
+        cust.stats()["no_tunnel"])
     t.check("once it has sent, it is sent to", eventually(
-        lambda: ping("cust", inner4(NAT, 0), 1)) and edge.tunnel(name)["remote"] == CUST4,
-        edge.messages())
+        lambda: ping("cust", inner4(NAT, 0), 1)) and edge.tunnel(name)["remote"] == "10.2.0.1"
+        and "its far end is 10.2.0.1, port 5500" in edge.messages(), edge.messages())
     t.check("an unknown far end spends one sender id", outbound(edge, name)["sender_id"] == 0,
             edge.tunnel(name))
 
@@ -316,6 +331,51 @@ def check_bad_reloads(t, edge, cust, keys):
             cust.messages())
 
 
+class Tap:
+    """Sequence numbers and IVs of ESP in UDP that comes to the customer by an SPI."""
+
+    def __init__(self, spi):
+        self.spi = spi.to_bytes(4, "big")
+        with At("cust"):
+            self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.ntohs(0x0800))
+        self.socket.bind(("eth0", 0x0800))
+        self.socket.setblocking(False)
+
+    def read(self):
+        seen = []
+        with self.socket:
+            while True:
+                try:
+                    packet = self.socket.recv(2048)
+                except BlockingIOError:
+                    return seen
+                if packet[9] == 17 and packet[28:32] == self.spi:
+                    seen.append((int.from_bytes(packet[32:36], "big"),
+                                 int.from_bytes(packet[36:44], "big")))
+
+
+def check_rebinding(t, edge, keys):
+    """The NAT forgets its binding and makes another: the same SA goes on to another port."""
+    name = keys[NAT].name
+    before = outbound(edge, name)
+    tap = Tap(keys[NAT].to_cust[0]["spi"])
+    run("sysctl", "-qw", "net.netfilter.nf_conntrack_udp_timeout=1",
+        "net.netfilter.nf_conntrack_udp_timeout_stream=1", node="net")
+    ping("edge", inner4(NAT, 1), 2)
+    t.check("NAT binds anew", nat(5501, 5500), "no rule")
+    time.sleep(2)
+    t.check("a far end that has moved is sent to", eventually(
+        lambda: ping("cust", inner4(NAT, 0), 1)) and
+        "its far end is 10.2.0.1, port 5501" in edge.messages(), edge.messages())
+    after = outbound(edge, name)
+    t.check("with the same SA", (after["spi"], after["sender_id"]) ==
+            (before["spi"], before["sender_id"]) and after["sequence"] > before["sequence"],
+            (before, after))
+    seen = tap.read()
+    t.check("which repeats no IV", len(seen) >= 3 and len(set(seen)) == len(seen) and
+            all(iv == (before["sender_id"] << 40) + seq - 1 for seq, iv in seen), seen)
+
+
 def check_restart(t, edge, program, directory, keys):
     """Each start has its own sender id in the first three bytes of each IV."""
     first = sniff_iv(keys)
@@ -379,12 +439,14 @@ def check_ipsec(t, program, directory):
     keys = [Keys(directory, i) for i in range(len(TUNNELS))]
     for k in keys:
         k.write_both()
-    edge = Gateway(program, directory, "edge", make_config("edge", directory, keys))
-    if "build with OpenSSL" in edge.messages():
-        t.check("without OpenSSL the gateway does not start", edge.wait() == 1, edge.line)
+    t.check("NAT is to be had", nat(5500), "iptables")
+    cust = Gateway(program, directory, "cust", make_config("customer", directory, keys))
+    if "build with OpenSSL" in cust.messages():
+        t.check("without OpenSSL the gateway does not start", cust.wait() == 1, cust.line)
         t.skip("IPsec tunnels", "this build is without OpenSSL")
         return
-    cust = Gateway(program, directory, "cust", make_config("customer", directory, keys))
+    # The customer begins, or what the edge sends would make it known to the NAT as it is.
+    edge = Gateway(program, directory, "edge", make_config("edge", directory, keys))
     with At("cust"):
         listener = socket.create_server(("0.0.0.0", 8000))
     threading.Thread(target=serve, args=(listener,), daemon=True).start()
@@ -402,6 +464,7 @@ def check_ipsec(t, program, directory):
         check_replay(t, cust)
         check_rekey(t, edge, cust, keys)
         check_bad_reloads(t, edge, cust, keys)
+        check_rebinding(t, edge, keys)
         edge = check_restart(t, edge, program, directory, keys)
     finally:
         for gateway in (edge, cust):
