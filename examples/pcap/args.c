@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LEAST_SPI = 256 }; /* RFC 4303 2.1 */
+
 enum option_id {
     OPTION_JSON,
     OPTION_HELP,
@@ -23,7 +25,10 @@ enum option_id {
     OPTION_CONFIG,
     OPTION_MSS,
     OPTION_MSS6,
-    OPTION_FORCE
+    OPTION_FORCE,
+    OPTION_KEYS,
+    OPTION_SPI,
+    OPTION_WRITE_ESP_SA
 };
 
 static const struct option options[] = {
@@ -37,6 +42,9 @@ static const struct option options[] = {
     {"mss", required_argument, NULL, OPTION_MSS},
     {"mss6", required_argument, NULL, OPTION_MSS6},
     {"force", no_argument, NULL, OPTION_FORCE},
+    {"keys", required_argument, NULL, OPTION_KEYS},
+    {"spi", required_argument, NULL, OPTION_SPI},
+    {"write-esp-sa", required_argument, NULL, OPTION_WRITE_ESP_SA},
     {0},
 };
 
@@ -46,17 +54,24 @@ static const struct {
     uint32_t required; /* bits of options */
     int operands;
 } verbs[] = {
-    [VERB_DECAP] = {"decap", 1u << OPTION_ONLY | 1u << OPTION_ETHERNET, 0, 2},
-    [VERB_ENCAP] = {"encap", 1u << OPTION_TUNNEL | 1u << OPTION_CONFIG, 1u << OPTION_TUNNEL, 2},
+    [VERB_DECAP] = {"decap",
+                    1u << OPTION_ONLY | 1u << OPTION_ETHERNET | 1u << OPTION_KEYS |
+                        1u << OPTION_WRITE_ESP_SA,
+                    0, 2},
+    [VERB_ENCAP] = {"encap",
+                    1u << OPTION_TUNNEL | 1u << OPTION_CONFIG | 1u << OPTION_KEYS |
+                        1u << OPTION_SPI | 1u << OPTION_WRITE_ESP_SA,
+                    0, 2},
     [VERB_CLAMP] = {"clamp", 1u << OPTION_MSS | 1u << OPTION_MSS6 | 1u << OPTION_FORCE,
                     1u << OPTION_MSS, 2},
     [VERB_INFO] = {"info", 0, 0, 1},
 };
 
 static const char usage[] =
-    "Usage: tunnelcap-pcap [--json] decap [--only gre|ipip|esp] [--ethernet] IN OUT\n"
+    "Usage: tunnelcap-pcap [--json] decap [--only gre|ipip|esp] [--ethernet] [--keys FILE] IN OUT\n"
     "       tunnelcap-pcap [--json] encap --tunnel KIND,local=ADDRESS,remote=ADDRESS[,...] IN OUT\n"
     "       tunnelcap-pcap [--json] encap --config FILE --tunnel NAME IN OUT\n"
+    "       tunnelcap-pcap [--json] encap --keys FILE --spi N|--tunnel esp,spi=N[,...] IN OUT\n"
     "       tunnelcap-pcap [--json] clamp --mss N [--mss6 N] [--force] IN OUT\n"
     "       tunnelcap-pcap [--json] info IN\n"
     "\n"
@@ -65,8 +80,13 @@ static const char usage[] =
     "  --only KIND      decap: only GRE (in UDP too), IP-in-IP or ESP\n"
     "  --ethernet       decap: write Ethernet payloads instead of IP packets\n"
     "  --tunnel TUNNEL  encap: gre or ipip, then local=, remote=, ttl=N, mtu=N,\n"
-    "                   for gre also key=N, csum, seq, udp\n"
+    "                   for gre also key=N, csum, seq, udp;\n"
+    "                   esp, then spi=N, seq=N, iv=N, mode=tunnel|transport, ttl=N, udp\n"
     "  --config FILE    encap: take the tunnel of that name from a gateway's configuration\n"
+    "  --keys FILE      decap, encap: security associations for ESP, as tunnelcap-sa/1 JSON,\n"
+    "                   as \"ip xfrm state\" has them, or as Wireshark's esp_sa\n"
+    "  --spi N          encap: encrypt by the security association of this SPI\n"
+    "  --write-esp-sa FILE  decap, encap: write the keys for Wireshark\n"
     "  --mss N          clamp: largest MSS over IPv4, and over IPv6 without --mss6\n"
     "  --mss6 N         clamp: largest MSS over IPv6\n"
     "  --force          clamp: also below 536 (IPv4) and 1220 (IPv6)\n"
@@ -75,7 +95,7 @@ static const char usage[] =
     "\n"
     "IN and OUT are pcap files, IN also pcapng; \"-\" is standard input or output.\n";
 
-bool args_number(const char *text, uint32_t low, uint32_t high, uint32_t *number)
+bool args_number(const char *text, uint64_t low, uint64_t high, uint64_t *number)
 {
     int base = text[0] == '0' && (text[1] == 'x' || text[1] == 'X') ? 16 : 10;
     unsigned long long value;
@@ -88,19 +108,31 @@ bool args_number(const char *text, uint32_t low, uint32_t high, uint32_t *number
     value = strtoull(text, &end, base);
     if (*end || errno || value < low || value > high)
         return false;
-    *number = (uint32_t)value;
+    *number = value;
     return true;
 }
 
 static bool read_mss(const char *option, const char *text, uint16_t *mss)
 {
-    uint32_t number;
+    uint64_t number;
 
     if (!args_number(text, 1, UINT16_MAX, &number)) {
         warnx("--%s %s: not a number from 1 to 65535", option, text);
         return false;
     }
     *mss = (uint16_t)number;
+    return true;
+}
+
+static bool read_spi(const char *text, uint32_t *spi)
+{
+    uint64_t number;
+
+    if (!args_number(text, LEAST_SPI, UINT32_MAX, &number)) {
+        warnx("--spi %s: not a number from %d to 4294967295", text, LEAST_SPI);
+        return false;
+    }
+    *spi = (uint32_t)number;
     return true;
 }
 
@@ -130,6 +162,14 @@ static bool take_option(struct args *args, int id)
         return read_mss("mss6", optarg, &args->mss6);
     case OPTION_FORCE:
         args->force = true;
+        return true;
+    case OPTION_KEYS:
+        args->keys = optarg;
+        return true;
+    case OPTION_SPI:
+        return read_spi(optarg, &args->spi);
+    case OPTION_WRITE_ESP_SA:
+        args->write_esp_sa = optarg;
         return true;
     default: /* '?': getopt_long() has told the mistake */
         return false;
@@ -167,6 +207,24 @@ static bool check_options(const struct args *args, uint32_t seen)
         }
     }
     return true;
+}
+
+/* Which options of decap and encap go together. */
+static bool check_keys(const struct args *args)
+{
+    if (args->verb == VERB_ENCAP && !args->tunnel && !args->spi)
+        warnx("encap: --tunnel is missing");
+    else if (args->tunnel && args->spi)
+        warnx("encap: --tunnel and --spi exclude each other");
+    else if (args->config && args->keys)
+        warnx("encap: --config and --keys exclude each other");
+    else if (args->spi && !args->keys)
+        warnx("encap: --spi: --keys is missing");
+    else if (args->write_esp_sa && !args->keys)
+        warnx("--write-esp-sa: --keys is missing");
+    else
+        return true;
+    return false;
 }
 
 static bool check_floor(const char *option, uint16_t mss, uint16_t floor, const char *family)
@@ -235,7 +293,7 @@ enum args_outcome args_parse(int argc, char **argv, struct args *args)
         seen |= 1u << id;
     }
     if (take_operands(args, argc - optind, argv + optind) && check_options(args, seen) &&
-        (args->verb != VERB_CLAMP || check_clamp(args)))
+        (args->verb != VERB_CLAMP || check_clamp(args)) && check_keys(args))
         return ARGS_RUN;
 wrong:
     fputs("Try tunnelcap-pcap --help.\n", stderr);

@@ -16,13 +16,16 @@ struct args {
     const char *input;
     const char *output; /* NULL for info */
     bool json;
-    bool ethernet;      /* decap: write Ethernet payloads */
-    uint8_t only;       /* decap: TUNNELCAP_KIND_, NONE for all */
-    const char *tunnel; /* encap: a description, or a name in the configuration */
-    const char *config; /* encap: configuration file, or NULL */
-    uint16_t mss4;      /* clamp */
-    uint16_t mss6;      /* clamp */
-    bool force;         /* clamp: below the floors */
+    bool ethernet;            /* decap: write Ethernet payloads */
+    uint8_t only;             /* decap: TUNNELCAP_KIND_, NONE for all */
+    const char *tunnel;       /* encap: a description, or a name in the configuration; or NULL */
+    const char *config;       /* encap: configuration file, or NULL */
+    const char *keys;         /* decap, encap: key file, or NULL */
+    const char *write_esp_sa; /* decap, encap: where to write Wireshark's table, or NULL */
+    uint32_t spi;             /* encap: the SA of that SPI, where there is no `tunnel` */
+    uint16_t mss4;            /* clamp */
+    uint16_t mss6;            /* clamp */
+    bool force;               /* clamp: below the floors */
 };
 
 enum args_outcome { ARGS_RUN, ARGS_DONE, ARGS_WRONG };
@@ -31,6 +34,6 @@ enum args_outcome { ARGS_RUN, ARGS_DONE, ARGS_WRONG };
 enum args_outcome args_parse(int argc, char **argv, struct args *args);
 
 /* Read a number, decimal or 0x hexadecimal, from low to high. */
-bool args_number(const char *text, uint32_t low, uint32_t high, uint32_t *number);
+bool args_number(const char *text, uint64_t low, uint64_t high, uint64_t *number);
 
 #endif

@@ -5,6 +5,7 @@
  * carries the packets out of them. The library then looks at a captured packet exactly as it
  * would look at one that arrives at the tunnel's end.
  */
+#include "keyring.h"
 #include "verbs.h"
 
 #include <err.h>
@@ -30,7 +31,23 @@ static bool tells_tunnel(const tunnelcap_peek_result *peek)
     return !(peek->flags & TUNNELCAP_PEEK_FRAGMENT);
 }
 
-static bool discover(struct job *job)
+/* Enter a packet's tunnel into the report; where it is ESP, see what else it tells of its SA. */
+static bool note(struct job *job, struct keyring *ring, const struct frame *frame,
+                 const tunnelcap_peek_result *peek)
+{
+    struct tunnel *tunnel = job_note_tunnel(job, frame, peek);
+    tunnelcap_pkt pkt = frame_packet(frame);
+
+    if (!tunnel)
+        return false;
+    if (peek->kind != TUNNELCAP_KIND_ESP || !ring->file)
+        return true;
+    if (tunnel->packets == 1)
+        tunnel->key = keyring_find(ring, &peek->dst, peek->key);
+    return !tunnel->key || keyring_learn(ring, tunnel->key, &pkt, peek);
+}
+
+static bool discover(struct job *job, struct keyring *ring)
 {
     while (job_read(job)) {
         if (!job->batch.count)
@@ -40,7 +57,7 @@ static bool discover(struct job *job)
             tunnelcap_peek_result peek;
 
             if (frame->link.version && job_peek(frame, &peek) >= 0 && is_wanted(job, peek.kind) &&
-                tells_tunnel(&peek) && !job_note_tunnel(job, frame, &peek))
+                tells_tunnel(&peek) && !note(job, ring, frame, &peek))
                 return false;
         }
     }
@@ -76,9 +93,18 @@ static int32_t set_tunnel(struct plane *plane, uint64_t id, const struct tunnel_
     return tunnelcap_table_set_gre(plane->table, id, &policy, &gre);
 }
 
-static bool build_table(struct job *job, struct plane *plane)
+/* What becomes of the packets of a tunnel that is ESP; the table has the SAs already. */
+static int32_t esp_status(const struct keyring *ring, const struct tunnel *tunnel)
+{
+    if (!ring->file)
+        return TUNNELCAP_E_UNSUPPORTED;
+    return tunnel->key ? tunnel->key->status : TUNNELCAP_E_NO_TUNNEL;
+}
+
+static bool build_table(struct job *job, struct keyring *ring, struct plane *plane)
 {
     const struct tunnel_set *set = &job->report.tunnels;
+    uint32_t sas = keyring_seen(ring);
     uint64_t id = 0;
 
     if (set->count > MOST_TUNNELS) {
@@ -86,11 +112,13 @@ static bool build_table(struct job *job, struct plane *plane)
               MOST_TUNNELS);
         return false;
     }
-    if (!plane_open(plane, set->count))
+    /* SAs are no more than the tunnels that have shown them. */
+    if (!plane_open(plane, set->count, sas, ring->crypto))
         return false;
+    keyring_deploy(ring, plane, set->count);
     for (struct tunnel *tunnel = set->first; tunnel; tunnel = tunnel->next)
         tunnel->status = tunnel->identity.kind == TUNNELCAP_KIND_ESP
-                             ? TUNNELCAP_E_UNSUPPORTED
+                             ? esp_status(ring, tunnel)
                              : set_tunnel(plane, ++id, &tunnel->identity);
     return plane_start(plane);
 }
@@ -101,7 +129,7 @@ static int32_t admit(const struct job *job, const tunnelcap_peek_result *peek)
     struct tunnel_identity identity = tunnel_identify(peek);
     const struct tunnel *tunnel;
 
-    if (peek->kind == TUNNELCAP_KIND_ESP)
+    if (peek->kind == TUNNELCAP_KIND_ESP && !job->args.keys)
         return TUNNELCAP_E_UNSUPPORTED;
     if (!tells_tunnel(peek))
         return TUNNELCAP_E_FRAGMENT;
@@ -181,11 +209,16 @@ static bool carry_all(struct job *job, struct plane *plane)
 
 bool verb_decap(struct job *job)
 {
+    const struct args *args = &job->args;
+    struct keyring ring = {0};
     struct plane plane = {0};
-    bool carried = discover(job) && source_rewind(&job->source) && build_table(job, &plane) &&
-                   job_open_sink(job, job->args.ethernet ? DLT_EN10MB : DLT_RAW) &&
-                   carry_all(job, &plane);
+    bool carried = (!args->keys || keyring_open(&ring, args->keys)) && discover(job, &ring) &&
+                   source_rewind(&job->source) && build_table(job, &ring, &plane) &&
+                   job_open_sink(job, args->ethernet ? DLT_EN10MB : DLT_RAW) &&
+                   carry_all(job, &plane) &&
+                   (!args->write_esp_sa || keyring_write_esp_sa(&ring, args->write_esp_sa));
 
     plane_close(&plane);
+    keyring_close(&ring);
     return carried;
 }

@@ -135,12 +135,3 @@ uint32_t link_ip_length(const uint8_t *packet, uint32_t len)
         return 40u + load16(packet + 4);
     return 0;
 }
-
-uint8_t link_ip_protocol(const uint8_t *packet, uint32_t len)
-{
-    if (len >= 20 && packet[0] >> 4 == TUNNELCAP_IPV4)
-        return packet[9];
-    if (len >= 40 && packet[0] >> 4 == TUNNELCAP_IPV6)
-        return packet[6];
-    return 0;
-}

@@ -28,7 +28,4 @@ struct link_view link_look(int dlt, const uint8_t *frame, uint32_t len);
 /* The length that an IP header claims for its packet, headers included; 0 if it cannot be read. */
 uint32_t link_ip_length(const uint8_t *packet, uint32_t len);
 
-/* The protocol number in the first header of an IP packet; 0 if it cannot be read. */
-uint8_t link_ip_protocol(const uint8_t *packet, uint32_t len);
-
 #endif

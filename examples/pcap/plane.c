@@ -5,6 +5,9 @@
 #include <err.h>
 #include <sys/random.h>
 
+/* More keys than that are loaded again as they are needed. */
+enum { MOST_KEY_SLOTS = 4096 };
+
 /* Tell what failed, unless it did not. */
 static bool succeeded(int32_t status, const char *what)
 {
@@ -13,24 +16,40 @@ static bool succeeded(int32_t status, const char *what)
     return status >= 0;
 }
 
-bool plane_open(struct plane *plane, uint32_t tunnels)
+static bool draw_seed(uint8_t seed[TUNNELCAP_SEED_SIZE])
 {
-    uint8_t seeds[2][TUNNELCAP_SEED_SIZE];
-    tunnelcap_table_config table;
-    tunnelcap_lane_config lane;
+    bool drawn = getrandom(seed, TUNNELCAP_SEED_SIZE, 0) == TUNNELCAP_SEED_SIZE;
+
+    if (!drawn)
+        warn("random seed");
+    return drawn;
+}
+
+bool plane_open_lane(tunnelcap_lane **lane, const tunnelcap_crypto *crypto, uint32_t keys)
+{
+    uint8_t seed[TUNNELCAP_SEED_SIZE];
+    tunnelcap_lane_config config;
+
+    tunnelcap_lane_config_init(&config, sizeof config);
+    if (keys > config.key_slots)
+        config.key_slots = keys < MOST_KEY_SLOTS ? keys : MOST_KEY_SLOTS;
+    return draw_seed(seed) &&
+           succeeded(tunnelcap_lane_new(&config, seed, crypto, NULL, lane), "lane");
+}
+
+bool plane_open(struct plane *plane, uint32_t tunnels, uint32_t sas, const tunnelcap_crypto *crypto)
+{
+    uint8_t seed[TUNNELCAP_SEED_SIZE];
+    tunnelcap_table_config config;
 
     *plane = (struct plane){0};
-    if (getrandom(seeds, sizeof seeds, 0) != (ssize_t)sizeof seeds) {
-        warn("random seed");
-        return false;
-    }
-    tunnelcap_table_config_init(&table, sizeof table);
-    tunnelcap_lane_config_init(&lane, sizeof lane);
-    table.tunnels = tunnels ? tunnels : 1;
-    table.lanes = 1;
-    return succeeded(tunnelcap_table_new(&table, seeds[0], NULL, &plane->table),
-                     "table of tunnels") &&
-           succeeded(tunnelcap_lane_new(&lane, seeds[1], NULL, NULL, &plane->lane), "lane") &&
+    tunnelcap_table_config_init(&config, sizeof config);
+    config.tunnels = tunnels ? tunnels : 1;
+    config.sas = sas ? sas : 1;
+    config.lanes = 1;
+    return draw_seed(seed) &&
+           succeeded(tunnelcap_table_new(&config, seed, NULL, &plane->table), "table of tunnels") &&
+           plane_open_lane(&plane->lane, crypto, sas) &&
            succeeded(tunnelcap_table_begin(plane->table), "table of tunnels");
 }
 

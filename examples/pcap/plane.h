@@ -19,8 +19,14 @@ struct plane {
 /* A call of the data path: tunnelcap_table_encap() or tunnelcap_table_decap(). */
 typedef int32_t plane_call(tunnelcap_lane *lane, tunnelcap_burst *burst);
 
-/* Make a table with room for that many tunnels and begin its change. False after a message. */
-bool plane_open(struct plane *plane, uint32_t tunnels);
+/* Make a lane that works with a provider, or NULL, and keeps that many keys ready. False after a
+ * message. */
+bool plane_open_lane(tunnelcap_lane **lane, const tunnelcap_crypto *crypto, uint32_t keys);
+
+/* Make a table with room for that many tunnels and SAs of a provider, or NULL, and begin its
+ * change. False after a message. */
+bool plane_open(struct plane *plane, uint32_t tunnels, uint32_t sas,
+                const tunnelcap_crypto *crypto);
 
 /* Commit the change of the table and let the lane use it. False after a message. */
 bool plane_start(struct plane *plane);

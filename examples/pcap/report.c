@@ -82,8 +82,11 @@ static json_t *tunnel_json(const struct tunnel *tunnel)
     json_object_set_new(object, "kind", json_string(tunnel_kind_name(identity->kind)));
     json_object_set_new(object, "local", json_string(address_text(&identity->local, text)));
     json_object_set_new(object, "remote", json_string(address_text(&identity->remote, text)));
-    json_object_set_new(object, "key",
-                        identity->has_key ? json_integer(identity->key) : json_null());
+    if (identity->kind == TUNNELCAP_KIND_ESP)
+        report_put(object, "spi", identity->key);
+    else
+        json_object_set_new(object, "key",
+                            identity->has_key ? json_integer(identity->key) : json_null());
     if (identity->udp_port)
         report_put(object, "udp_port", identity->udp_port);
     report_put(object, "packets", tunnel->packets);

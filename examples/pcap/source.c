@@ -124,36 +124,22 @@ bool source_rewind(struct source *source)
     return true;
 }
 
-/* Bytes of a frame, counting those of its IP packet that the capture has cut off. */
-static uint32_t whole_length(const struct frame *frame, const uint8_t *bytes)
-{
-    uint32_t captured = frame->header.caplen;
-    uint32_t end = frame->link.offset;
-
-    if (!frame->link.version)
-        return captured;
-    end += link_ip_length(bytes + end, captured - end);
-    return end > captured ? end : captured;
-}
-
 static bool store_frame(struct frame *frame, int dlt, const struct pcap_pkthdr *header,
                         const uint8_t *bytes)
 {
-    uint32_t whole;
+    uint32_t needed = SOURCE_HEADROOM + header->caplen + SOURCE_TAILROOM;
 
     frame->header = *header;
     frame->link = link_look(dlt, bytes, header->caplen);
-    whole = whole_length(frame, bytes);
-    if (frame->cap < SOURCE_HEADROOM + whole) {
-        uint8_t *grown = realloc(frame->buf, SOURCE_HEADROOM + whole);
+    if (frame->cap < needed) {
+        uint8_t *grown = realloc(frame->buf, needed);
 
         if (!grown)
             return false;
         frame->buf = grown;
-        frame->cap = SOURCE_HEADROOM + whole;
+        frame->cap = needed;
     }
     memcpy(frame_bytes(frame), bytes, header->caplen);
-    memset(frame_bytes(frame) + header->caplen, 0, whole - header->caplen);
     return true;
 }
 
@@ -216,21 +202,10 @@ tunnelcap_pkt frame_packet(const struct frame *frame)
 {
     return (tunnelcap_pkt){
         .buf = frame->buf,
-        .cap = SOURCE_HEADROOM + frame->header.caplen,
+        .cap = frame->cap,
         .off = SOURCE_HEADROOM + frame->link.offset,
         .len = frame->header.caplen - frame->link.offset,
     };
-}
-
-tunnelcap_pkt frame_whole_packet(const struct frame *frame)
-{
-    tunnelcap_pkt pkt = frame_packet(frame);
-    uint32_t claimed = link_ip_length(pkt.buf + pkt.off, pkt.len);
-
-    if (pkt.len < claimed)
-        pkt.len = claimed;
-    pkt.cap = frame->cap;
-    return pkt;
 }
 
 uint64_t source_time_ns(const struct source *source, const struct frame *frame)

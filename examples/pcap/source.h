@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026, The tunnelcap authors */
 /*
- * Frames of a capture file, in batches, each with room for tunnel headers before it.
+ * Frames of a capture file, in batches, each with room for a tunnel's headers and trailers.
  */
 #ifndef PCAP_SOURCE_H
 #define PCAP_SOURCE_H
@@ -15,13 +15,14 @@
 
 enum {
     SOURCE_BATCH = 64,
-    SOURCE_HEADROOM = 128 /* more than any tunnel's headers */
+    SOURCE_HEADROOM = 128, /* more than any tunnel's headers */
+    SOURCE_TAILROOM = 64   /* more than ESP's padding and ICV */
 };
 
 struct frame {
     struct pcap_pkthdr header;
     struct link_view link;
-    uint8_t *buf; /* SOURCE_HEADROOM bytes, then the frame, then zeros for what was cut off */
+    uint8_t *buf; /* SOURCE_HEADROOM bytes, then the frame, then SOURCE_TAILROOM bytes */
     uint32_t cap;
 };
 
@@ -60,9 +61,6 @@ uint8_t *frame_bytes(const struct frame *frame);
 
 /* The IP packet of a frame, with what lies behind it in the frame; it must have one. */
 tunnelcap_pkt frame_packet(const struct frame *frame);
-
-/* The same as long as its IP header says, zero where the capture has cut it off. */
-tunnelcap_pkt frame_whole_packet(const struct frame *frame);
 
 /* Time of a frame in nanoseconds, its fraction counted in the source's precision. */
 uint64_t source_time_ns(const struct source *source, const struct frame *frame);

@@ -19,12 +19,15 @@ struct tunnel_identity {
     uint8_t has_key;       /* `key` means something */
 };
 
+struct key;
+
 struct tunnel {
     struct tunnel_identity identity;
     struct tunnel *next; /* in order of appearance */
     uint64_t packets;
-    uint64_t bytes; /* of outer IP packets */
-    int32_t status; /* negative: why packets of this tunnel cannot be carried */
+    uint64_t bytes;  /* of outer IP packets */
+    struct key *key; /* ESP: the SA that decrypts it; NULL if there is none */
+    int32_t status;  /* negative: why packets of this tunnel cannot be carried */
 };
 
 /* Empty when all zero. */

@@ -28,7 +28,7 @@ bool job_read(struct job *job);
 
 /*
  * Look whether a frame holds the packet of a tunnel. Returns the status of the look. peek->kind
- * is TUNNELCAP_KIND_NONE unless it does; where the status is negative, nothing else is known.
+ * is TUNNELCAP_KIND_NONE unless it does; where the status is negative, nothing else is sure.
  */
 int32_t job_peek(const struct frame *frame, tunnelcap_peek_result *peek);
 

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+#include "keyring.h"
+
+#include <err.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * Whatever window the SA has at its end: a capture is to be read, not defended. Packets may come
+ * far out of order in it, but one that stands in it twice is a replay all the same.
+ */
+enum { REPLAY_WINDOW = 65536 };
+
+/* The weak algorithms are permitted, and that is not done silently. */
+static void confess_weakness(const struct keyring *ring)
+{
+    size_t weak = 0;
+
+    for (size_t i = 0; i < ring->file->count; i++)
+        weak +=
+            !ring->file->entries[i].unknown_icv_len &&
+            tunnelcap_transform_check(&ring->file->entries[i].transform, NULL) == TUNNELCAP_E_WEAK;
+    if (weak)
+        warnx("%s: %zu of %zu SAs use algorithms that are weak or do not encrypt; accepted here",
+              ring->path, weak, ring->file->count);
+}
+
+bool keyring_open(struct keyring *ring, const char *path)
+{
+    *ring = (struct keyring){.path = path, .crypto = tunnelcap_crypto_openssl()};
+    if (!ring->crypto) {
+        warnx("--keys %s: the library was built without OpenSSL and cannot decrypt", path);
+        return false;
+    }
+    ring->file = sa_file_load(path, 0, stderr);
+    if (!ring->file)
+        return false;
+    ring->keys = calloc(ring->file->count, sizeof *ring->keys);
+    if (!ring->keys) {
+        warn("%s", path);
+        return false;
+    }
+    for (size_t i = 0; i < ring->file->count; i++) {
+        ring->keys[i].entry = &ring->file->entries[i];
+        ring->keys[i].mode = ring->file->entries[i].config.mode;
+    }
+    confess_weakness(ring);
+    return plane_open_lane(&ring->lane, ring->crypto, 1);
+}
+
+struct key *keyring_find(const struct keyring *ring, const tunnelcap_addr *dst, uint32_t spi)
+{
+    const sa_file_entry *entry = sa_file_find(ring->file, dst, spi);
+
+    return entry ? &ring->keys[entry - ring->file->entries] : NULL;
+}
+
+/* Make the receiving end of an SA. */
+static int32_t make_inbound(const struct keyring *ring, const struct key *key, uint8_t mode,
+                            tunnelcap_esp **esp)
+{
+    tunnelcap_transform transform = key->entry->transform;
+    tunnelcap_esp_config config = key->entry->config;
+    int32_t status;
+
+    config.direction = TUNNELCAP_ESP_IN;
+    config.mode = mode;
+    config.outer.local = config.outer.remote;
+    config.outer.remote = (tunnelcap_addr){0};
+    config.replay_mode = TUNNELCAP_REPLAY_WINDOW;
+    config.replay_window = REPLAY_WINDOW;
+    /* Packets that were overtaken by the first one are to count as well. */
+    config.seq_start = key->first_seq > REPLAY_WINDOW ? key->first_seq - REPLAY_WINDOW : 0;
+    if (key->udp_port)
+        config.udp_dst_port = key->udp_port;
+    transform.flags = TUNNELCAP_TRANSFORM_ALLOW_WEAK;
+    status = tunnelcap_esp_new(&config, &transform, ring->crypto, NULL, esp);
+    explicit_bzero(&transform, sizeof transform);
+    return status;
+}
+
+/*
+ * Decrypt a copy of a packet as transport mode does: of the two modes this one leaves next to
+ * every next header be. An IP packet inside means tunnel mode (or IP in IP, which looks alike).
+ */
+static bool look_for_mode(struct keyring *ring, struct key *key, const tunnelcap_pkt *pkt)
+{
+    tunnelcap_pkt copy = {.cap = pkt->len};
+    tunnelcap_esp *esp = NULL;
+    tunnelcap_esp_rx rx;
+
+    /* What cannot be made now is told when the table is built. */
+    if (make_inbound(ring, key, TUNNELCAP_ESP_TRANSPORT, &esp) < 0)
+        return true;
+    copy.buf = malloc(pkt->len);
+    if (!copy.buf) {
+        warn("%s", ring->path);
+        tunnelcap_esp_free(esp);
+        return false;
+    }
+    if (tunnelcap_esp_decap_to(esp, ring->lane, pkt, &copy, NULL, 0, &rx, 1) == 1)
+        key->mode = rx.next_header == IPPROTO_IPIP || rx.next_header == IPPROTO_IPV6
+                        ? TUNNELCAP_ESP_TUNNEL
+                        : TUNNELCAP_ESP_TRANSPORT;
+    free(copy.buf);
+    tunnelcap_esp_forget(esp, ring->lane);
+    tunnelcap_esp_free(esp);
+    return true;
+}
+
+bool keyring_learn(struct keyring *ring, struct key *key, const tunnelcap_pkt *pkt,
+                   const tunnelcap_peek_result *peek)
+{
+    if (!key->seen) {
+        key->seen = true;
+        key->first_seq = peek->seq;
+        if (key->entry->config.flags & TUNNELCAP_ESP_ESN)
+            key->first_seq |= (uint64_t)key->entry->first_esn_hi << 32;
+        key->udp_port = peek->flags & TUNNELCAP_PEEK_UDP ? peek->dst_port : 0;
+    }
+    return key->mode != SA_FILE_MODE_AUTO || key->entry->unknown_icv_len ||
+           look_for_mode(ring, key, pkt);
+}
+
+uint32_t keyring_seen(const struct keyring *ring)
+{
+    uint32_t seen = 0;
+
+    for (size_t i = 0; ring->file && i < ring->file->count; i++)
+        seen += ring->keys[i].seen;
+    return seen;
+}
+
+/* Tell why an SA is of no use, unless it is. */
+static int32_t note_status(const struct keyring *ring, const struct key *key, int32_t status)
+{
+    if (key->entry->unknown_icv_len)
+        warnx("%s: %s: integrity key not known, so its packets are not decrypted", ring->path,
+              key->entry->place);
+    else if (status < 0)
+        warnx("%s: %s: %s", ring->path, key->entry->place, tunnelcap_status_text(status));
+    return status;
+}
+
+static int32_t deploy(const struct keyring *ring, struct key *key, struct plane *plane, uint64_t id)
+{
+    uint8_t mode = key->mode == SA_FILE_MODE_AUTO ? TUNNELCAP_ESP_TUNNEL : key->mode;
+    tunnelcap_tunnel policy;
+    int32_t status;
+
+    if (key->entry->unknown_icv_len)
+        return TUNNELCAP_E_UNSUPPORTED;
+    status = make_inbound(ring, key, mode, &key->esp);
+    if (status < 0)
+        return status;
+    tunnelcap_tunnel_init(&policy, sizeof policy);
+    policy.flags = 0;
+    policy.mtu = UINT16_MAX;
+    status = tunnelcap_table_set_esp(plane->table, id, &policy, NULL);
+    return status < 0 ? status : tunnelcap_table_set_sa(plane->table, id, key->esp);
+}
+
+void keyring_deploy(struct keyring *ring, struct plane *plane, uint64_t id)
+{
+    for (size_t i = 0; ring->file && i < ring->file->count; i++) {
+        struct key *key = &ring->keys[i];
+
+        if (key->seen)
+            key->status = note_status(ring, key, deploy(ring, key, plane, ++id));
+    }
+}
+
+bool keyring_write_esp_sa(const struct keyring *ring, const char *path)
+{
+    long left_out = sa_file_write_esp_sa(ring->file, path);
+
+    if (left_out < 0)
+        warn("%s", path);
+    else if (left_out)
+        warnx("%s: %ld of %zu SAs left out: Wireshark 4.0 has no name for their algorithms", path,
+              left_out, ring->file->count);
+    return left_out >= 0;
+}
+
+void keyring_close(struct keyring *ring)
+{
+    for (size_t i = 0; ring->keys && i < ring->file->count; i++)
+        tunnelcap_esp_free(ring->keys[i].esp);
+    free(ring->keys);
+    tunnelcap_lane_free(ring->lane);
+    sa_file_free(ring->file);
+}
