@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOVE_INTERVAL_MS = 1000, NS_PER_MS = 1000000 };
+enum { MOVE_INTERVAL_MS = 1000, RETRY_INTERVAL_MS = 10000, NS_PER_MS = 1000000 };
 
 bool ipsec_open(ipsec *all, const config *conf)
 {
@@ -178,9 +178,9 @@ void ipsec_heard(ipsec *all, ipsec_tunnel *tunnel, const tunnelcap_addr *from, u
     if (tunnel->conf->encap.esp.outer.remote.family != 0 ||
         (address_equal(from, &peer_before) && port == port_before))
         return;
-    if (tunnel->moved_ms != 0 && now_ms - tunnel->moved_ms < MOVE_INTERVAL_MS)
+    if (now_ms < tunnel->settled_ms)
         return;
-    tunnel->moved_ms = now_ms;
+    tunnel->settled_ms = now_ms + MOVE_INTERVAL_MS;
     tunnel->peer = *from;
     tunnel->peer_port = port;
     if (replace(all, tunnel, 1)) {
@@ -188,6 +188,7 @@ void ipsec_heard(ipsec *all, ipsec_tunnel *tunnel, const tunnelcap_addr *from, u
                  port);
         return;
     }
+    tunnel->settled_ms = now_ms + RETRY_INTERVAL_MS; /* the lines about it are enough for now */
     tunnel->peer = peer_before;
     tunnel->peer_port = port_before;
 }

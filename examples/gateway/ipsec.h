@@ -32,7 +32,7 @@ typedef struct ipsec_tunnel {
     const config_tunnel *conf;
     tunnelcap_addr peer; /* family 0 until the far end has shown itself */
     uint16_t peer_port;  /* its UDP port, if it has shown one; else 0 */
-    int64_t moved_ms;    /* when the peer last changed */
+    int64_t settled_ms;  /* until then the peer stays */
     ipsec_set now;       /* in the table */
     ipsec_set next;      /* being made; shares SAs that stay with `now` */
     uint64_t kept_alive; /* packets sent when the last NAT keepalive was due */
