@@ -36,10 +36,23 @@ static inline void tunnelcap_i_store16(uint8_t *p, uint32_t v)
     p[1] = (uint8_t)v;
 }
 
+/* Bytes go by way of an array of their own: compilers would try to merge those of one number with
+ * those of its neighbour, and lose the single instruction over it. */
 static inline void tunnelcap_i_store32(uint8_t *p, uint32_t v)
 {
-    tunnelcap_i_store16(p, v >> 16);
-    tunnelcap_i_store16(p + 2, v);
+    const uint8_t bytes[4] = {(uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8),
+                              (uint8_t)v};
+
+    memcpy(p, bytes, sizeof(bytes));
+}
+
+static inline void tunnelcap_i_store64(uint8_t *p, uint64_t v)
+{
+    const uint8_t bytes[8] = {(uint8_t)(v >> 56), (uint8_t)(v >> 48), (uint8_t)(v >> 40),
+                              (uint8_t)(v >> 32), (uint8_t)(v >> 24), (uint8_t)(v >> 16),
+                              (uint8_t)(v >> 8),  (uint8_t)v};
+
+    memcpy(p, bytes, sizeof(bytes));
 }
 
 /* Eight bytes in the machine's own order, for comparing and hashing, never for values. */
