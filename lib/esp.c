@@ -125,6 +125,15 @@ static int32_t build_policy(tunnelcap_esp *esp, const tunnelcap_esp_config *c)
     return tunnelcap_i_outer_build(&policy, 0, &esp->outer);
 }
 
+/* Whether packets differ in nothing but lengths, TOS and what counts up. */
+static uint8_t is_plain(const tunnelcap_esp *esp)
+{
+    return esp->mode == TUNNELCAP_ESP_TUNNEL && esp->outer.family == TUNNELCAP_IPV4 &&
+           esp->outer.plain && !esp->outer.want_flow && esp->tfc_size == 0 &&
+           esp->tfc_multiple <= 1 && esp->hard_bytes == 0 && esp->facts.counter_mode &&
+           !esp->facts.implicit_iv && esp->facts.align == 4;
+}
+
 /* The constant part of what stands behind the outer IP header. */
 static void build_template(tunnelcap_esp *esp, const tunnelcap_esp_config *c)
 {
@@ -135,6 +144,9 @@ static void build_template(tunnelcap_esp *esp, const tunnelcap_esp_config *c)
         tunnelcap_i_store16(p + 2, c->udp_dst_port);
     }
     tunnelcap_i_store32(p + esp->udp_len, c->spi);
+    tunnelcap_i_outer_finish(&esp->outer,
+                             esp->udp_len != 0 ? TUNNELCAP_I_PROTO_UDP : TUNNELCAP_I_PROTO_ESP);
+    esp->plain = is_plain(esp);
 }
 
 /* Fold all bounds of an outbound SA into one number. */

@@ -29,6 +29,7 @@ struct tunnelcap_esp {
     uint8_t any_address; /* inbound: no local address configured */
     uint8_t udp_len;     /* outbound: 8 in UDP, else 0 */
     uint8_t head_len;    /* ESP header and IV */
+    uint8_t plain;       /* outbound: write_plain() in esp_out.c can do it */
     /* Outbound: numbers from seq_first on, the IV running along; see esp.c. */
     uint64_t seq_first;
     uint64_t seq_end;   /* first number that is not to be sent */

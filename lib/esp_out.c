@@ -157,10 +157,24 @@ static void write_trailer(uint8_t *text, const tunnelcap_i_esp_job *job, uint32_
     text[end + 1] = job->next_header;
 }
 
-static void store64(uint8_t *p, uint64_t v)
+/* What is authenticated beside the text: SPI and number, its high half in between. */
+TUNNELCAP_I_INLINE void set_aad(const tunnelcap_esp *esp, tunnelcap_crypto_op *op, uint64_t seq)
 {
-    tunnelcap_i_store32(p, (uint32_t)(v >> 32));
-    tunnelcap_i_store32(p + 4, (uint32_t)v);
+    uint32_t esn = esp->flags & TUNNELCAP_ESP_ESN;
+
+    op->flags = esn ? TUNNELCAP_OP_ESN : 0;
+    tunnelcap_i_store32(op->aad, esp->spi);
+    tunnelcap_i_store32(op->aad + 4, esn ? (uint32_t)(seq >> 32) : (uint32_t)seq);
+    tunnelcap_i_store32(op->aad + 8, (uint32_t)seq);
+}
+
+/* The nonce of counter modes. A salt shorter than 4 bytes is followed by the IV at once, and CTR's
+ * nonce ends in a block counter (RFC 3686 4). */
+TUNNELCAP_I_INLINE void set_nonce(const tunnelcap_esp *esp, tunnelcap_crypto_op *op, uint64_t iv)
+{
+    tunnelcap_i_store32(op->nonce + 12, !esp->facts.combined);
+    memcpy(op->nonce, esp->salt, 4);
+    tunnelcap_i_store64(op->nonce + esp->facts.salt_len, iv);
 }
 
 /* Describe the provider's work on the text behind an ESP header at `header`, and write the IV. */
@@ -175,19 +189,15 @@ static void write_op(const tunnelcap_esp *esp, tunnelcap_i_esp_job *job, uint8_t
     op->text_len = job->text_len;
     op->icv = text + job->text_len;
     op->head_len = esp->head_len;
-    tunnelcap_i_esp_aad(esp, op, header, job->seq);
-    memset(op->nonce, 0, sizeof(op->nonce));
-
+    set_aad(esp, op, job->seq);
     if (esp->facts.counter_mode) {
-        memcpy(op->nonce, esp->salt, 4); /* where it is shorter, the IV covers the rest */
-        store64(op->nonce + esp->facts.salt_len, iv);
-        if (!esp->facts.combined) /* CTR: a block counter follows (RFC 3686 4) */
-            op->nonce[15] = 1;
+        set_nonce(esp, op, iv);
         if (!esp->facts.implicit_iv)
-            store64(header + TUNNELCAP_I_ESP_HEADER, iv);
+            tunnelcap_i_store64(header + TUNNELCAP_I_ESP_HEADER, iv);
     } else if (esp->facts.iv_len != 0) { /* CBC: see esp.c */
+        memset(op->nonce, 0, sizeof(op->nonce));
         memset(header + TUNNELCAP_I_ESP_HEADER, 0, esp->facts.iv_len);
-        store64(header + esp->head_len - 8, iv);
+        tunnelcap_i_store64(header + esp->head_len - 8, iv);
         op->text -= esp->facts.iv_len;
         op->text_len += esp->facts.iv_len;
         op->head_len = TUNNELCAP_I_ESP_HEADER;
@@ -261,17 +271,15 @@ static int32_t finish(tunnelcap_esp *esp, const tunnelcap_i_esp_job *job)
     return TUNNELCAP_OK;
 }
 
-/* At most lane->max_burst packets; `next_header` is 59 for dummies, else 0. */
-static uint32_t encap_part(tunnelcap_esp *esp, tunnelcap_lane *lane, tunnelcap_pkt *pkts,
-                           const tunnelcap_meta *meta, uint32_t stride, uint32_t count,
-                           uint8_t next_header)
+/* Measure, number and write any packets; returns how many are the jobs to seal. */
+static uint32_t write_any(tunnelcap_esp *esp, tunnelcap_lane *lane, tunnelcap_pkt *pkts,
+                          const tunnelcap_meta *meta, uint32_t stride, uint32_t count,
+                          uint8_t next_header)
 {
     tunnelcap_i_esp_job *jobs = tunnelcap_i_esp_jobs(lane);
-    uint64_t bytes = 0;
     uint64_t first;
     uint32_t fit = 0;
     uint32_t got;
-    uint32_t ok = 0;
 
     for (uint32_t i = 0; i < count; i++) {
         jobs[fit].next_header = next_header;
@@ -284,13 +292,121 @@ static uint32_t encap_part(tunnelcap_esp *esp, tunnelcap_lane *lane, tunnelcap_p
         jobs[i].seq = first + i;
         write_packet(esp, lane, tunnelcap_i_meta_at(meta, stride, (uint32_t)(jobs[i].pkt - pkts)),
                      &jobs[i]);
-        lane->ops[i] = &jobs[i].op;
-        bytes += jobs[i].text_len;
     }
     for (uint32_t i = got; i < fit; i++)
         jobs[i].pkt->status = esp->end_status;
+    return got;
+}
+
+/* ---- the path of nearly all packets ---- */
+
+/* Whether a packet is whole IPv4 without options, with room around it: what an SA that is plain
+ * encapsulates without asking more. Any other packet, be it right or wrong, is measured. */
+static uint32_t fits_plain(const tunnelcap_esp *esp, const tunnelcap_pkt *pkt)
+{
+    uint32_t tail = TUNNELCAP_I_ESP_TRAILER + 3u + esp->facts.icv_len;
+    const uint8_t *p;
+    uint32_t len;
+
+    if (!tunnelcap_i_pkt_valid(pkt) || pkt->off < esp->outer.header_len ||
+        pkt->len < TUNNELCAP_I_IPV4_HEADER)
+        return 0;
+    p = pkt->buf + pkt->off;
+    len = tunnelcap_i_load16(p + 2);
+    return p[0] == 0x45 && len >= TUNNELCAP_I_IPV4_HEADER && len <= pkt->len &&
+           pkt->cap - pkt->off - len >= tail &&
+           esp->outer.header_len + len + tail <= esp->outer.max;
+}
+
+/* Write one of them, as write_packet() would. Nothing is read back that was just written. */
+static void write_plain(const tunnelcap_esp *esp, tunnelcap_i_esp_job *job)
+{
+    static const uint8_t trailers[4][8] = {{0, TUNNELCAP_I_PROTO_IPV4},
+                                           {1, 1, TUNNELCAP_I_PROTO_IPV4},
+                                           {1, 2, 2, TUNNELCAP_I_PROTO_IPV4},
+                                           {1, 2, 3, 3, TUNNELCAP_I_PROTO_IPV4}};
+    tunnelcap_crypto_op *op = &job->op;
+    tunnelcap_pkt *pkt = job->pkt;
+    uint8_t *text = pkt->buf + pkt->off;
+    uint8_t *h = text - esp->outer.header_len;
+    uint8_t *header = text - esp->head_len;
+    uint64_t iv = esp->iv_first + (job->seq - esp->seq_first);
+    uint32_t len = tunnelcap_i_load16(text + 2);
+    uint32_t text_len = (len + TUNNELCAP_I_ESP_TRAILER + 3) & ~3u;
+    uint32_t total = esp->outer.header_len + text_len + esp->facts.icv_len;
+    uint32_t tos = (uint32_t)((text[1] & esp->outer.tos_mask) | esp->outer.tos_fixed);
+
+    tunnelcap_i_header_copy(h, esp->outer.header, esp->outer.header_len);
+    h[1] = (uint8_t)tos;
+    tunnelcap_i_store16(h + 2, total);
+    tunnelcap_i_store16(h + 10, (uint16_t)~tunnelcap_i_fold(esp->outer.plain_sum + tos + total));
+    if (esp->udp_len != 0)
+        tunnelcap_i_store16(header - 4, total - TUNNELCAP_I_IPV4_HEADER);
+    tunnelcap_i_store32(header + 4, (uint32_t)job->seq);
+    tunnelcap_i_store64(header + TUNNELCAP_I_ESP_HEADER, iv);
+    memcpy(text + len, trailers[text_len - len - TUNNELCAP_I_ESP_TRAILER], 8);
+
+    op->key = esp->key;
+    op->text = text;
+    op->icv = text + text_len;
+    op->text_len = text_len;
+    op->head_len = esp->head_len;
+    set_aad(esp, op, job->seq);
+    set_nonce(esp, op, iv);
+    job->text_len = text_len;
+    pkt->off -= esp->outer.header_len;
+    pkt->len = total;
+}
+
+/* write_any() for a burst in which all packets fit. */
+static uint32_t write_all_plain(tunnelcap_esp *esp, tunnelcap_lane *lane, tunnelcap_pkt *pkts,
+                                uint32_t count)
+{
+    tunnelcap_i_esp_job *jobs = tunnelcap_i_esp_jobs(lane);
+    uint64_t first;
+    uint32_t got = take_numbers(esp, count, &first);
+
+    for (uint32_t i = 0; i < got; i++) {
+        jobs[i].pkt = &pkts[i];
+        jobs[i].seq = first + i;
+        write_plain(esp, &jobs[i]);
+    }
+    for (uint32_t i = got; i < count; i++)
+        pkts[i].status = esp->end_status;
+    return got;
+}
+
+static uint32_t all_fit_plain(const tunnelcap_esp *esp, const tunnelcap_pkt *pkts, uint32_t count)
+{
+    uint32_t i = 0;
+
+    while (i < count && fits_plain(esp, &pkts[i]))
+        i++;
+    return i == count;
+}
+
+/* ---- bursts ---- */
+
+/* At most lane->max_burst packets; `next_header` is 59 for dummies, else 0. */
+static uint32_t encap_part(tunnelcap_esp *esp, tunnelcap_lane *lane, tunnelcap_pkt *pkts,
+                           const tunnelcap_meta *meta, uint32_t stride, uint32_t count,
+                           uint8_t next_header)
+{
+    tunnelcap_i_esp_job *jobs = tunnelcap_i_esp_jobs(lane);
+    uint64_t bytes = 0;
+    uint32_t got;
+    uint32_t ok = 0;
+
+    if (esp->plain && meta == NULL && next_header == 0 && all_fit_plain(esp, pkts, count))
+        got = write_all_plain(esp, lane, pkts, count);
+    else
+        got = write_any(esp, lane, pkts, meta, stride, count, next_header);
     if (got == 0)
         return 0;
+    for (uint32_t i = 0; i < got; i++) {
+        lane->ops[i] = &jobs[i].op;
+        bytes += jobs[i].text_len;
+    }
     TUNNELCAP_I_ADD(esp->packets, got);
     TUNNELCAP_I_ADD(esp->bytes, bytes);
     lane->crypto->seal(lane->crypto->self, lane->crypto_lane, lane->ops, got);
