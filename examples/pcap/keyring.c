@@ -82,46 +82,60 @@ static int32_t make_inbound(const struct keyring *ring, const struct key *key, u
 }
 
 /*
- * Decrypt a copy of a packet as transport mode does: of the two modes this one leaves next to
- * every next header be. An IP packet inside means tunnel mode (or IP in IP, which looks alike).
+ * Decrypt a copy of a packet. That is done as in transport mode: of the two it is the one that
+ * leaves next to every next header be. False after a message.
  */
-static bool look_for_mode(struct keyring *ring, struct key *key, const tunnelcap_pkt *pkt)
+static bool try_packet(const struct keyring *ring, const struct key *key, const tunnelcap_pkt *pkt,
+                       uint8_t *next_header)
 {
-    tunnelcap_pkt copy = {.cap = pkt->len};
+    tunnelcap_pkt copy = {.buf = malloc(pkt->len), .cap = pkt->len};
     tunnelcap_esp *esp = NULL;
     tunnelcap_esp_rx rx;
 
-    /* What cannot be made now is told when the table is built. */
-    if (make_inbound(ring, key, TUNNELCAP_ESP_TRANSPORT, &esp) < 0)
-        return true;
-    copy.buf = malloc(pkt->len);
     if (!copy.buf) {
         warn("%s", ring->path);
-        tunnelcap_esp_free(esp);
         return false;
     }
-    if (tunnelcap_esp_decap_to(esp, ring->lane, pkt, &copy, NULL, 0, &rx, 1) == 1)
-        key->mode = rx.next_header == IPPROTO_IPIP || rx.next_header == IPPROTO_IPV6
-                        ? TUNNELCAP_ESP_TUNNEL
-                        : TUNNELCAP_ESP_TRANSPORT;
+    *next_header = IPPROTO_NONE;
+    /* An SA that cannot be made is told when the table is. */
+    if (make_inbound(ring, key, TUNNELCAP_ESP_TRANSPORT, &esp) >= 0 &&
+        tunnelcap_esp_decap_to(esp, ring->lane, pkt, &copy, NULL, 0, &rx, 1) == 1)
+        *next_header = rx.next_header;
     free(copy.buf);
     tunnelcap_esp_forget(esp, ring->lane);
     tunnelcap_esp_free(esp);
     return true;
 }
 
+/*
+ * Only a packet that can be verified is believed: a forged one ahead of all others could name a
+ * sequence number or port that shuts them out.
+ */
 bool keyring_learn(struct keyring *ring, struct key *key, const tunnelcap_pkt *pkt,
                    const tunnelcap_peek_result *peek)
 {
-    if (!key->seen) {
-        key->seen = true;
-        key->first_seq = peek->seq;
-        if (key->entry->config.flags & TUNNELCAP_ESP_ESN)
-            key->first_seq |= (uint64_t)key->entry->first_esn_hi << 32;
-        key->udp_port = peek->flags & TUNNELCAP_PEEK_UDP ? peek->dst_port : 0;
-    }
-    return key->mode != SA_FILE_MODE_AUTO || key->entry->unknown_icv_len ||
-           look_for_mode(ring, key, pkt);
+    struct key guess = *key;
+    uint8_t next_header;
+
+    key->seen = true;
+    if (key->settled || key->entry->unknown_icv_len)
+        return true;
+    if (key->entry->config.flags & TUNNELCAP_ESP_ESN)
+        guess.first_seq = (uint64_t)key->entry->first_esn_hi << 32 | peek->seq;
+    guess.udp_port = peek->flags & TUNNELCAP_PEEK_UDP ? peek->dst_port : 0;
+    if (!try_packet(ring, &guess, pkt, &next_header))
+        return false;
+    if (next_header == IPPROTO_NONE)
+        return true;
+    /* An IP packet inside may be IP in IP in transport mode as well; the two look alike. */
+    if (guess.mode == SA_FILE_MODE_AUTO)
+        guess.mode = next_header == IPPROTO_IPIP || next_header == IPPROTO_IPV6
+                         ? TUNNELCAP_ESP_TUNNEL
+                         : TUNNELCAP_ESP_TRANSPORT;
+    guess.seen = true;
+    guess.settled = true;
+    *key = guess;
+    return true;
 }
 
 uint32_t keyring_seen(const struct keyring *ring)

@@ -13,10 +13,11 @@
 struct key {
     const sa_file_entry *entry;
     tunnelcap_esp *esp; /* in the table, or NULL */
-    uint64_t first_seq; /* number of the first packet, with the upper half that the file gives */
+    uint64_t first_seq; /* ESN: number of the first packet, the upper half from the file */
     uint16_t udp_port;  /* destination port of the first packet, 0 if it was not in UDP */
     uint8_t mode;       /* TUNNELCAP_ESP_TUNNEL or _TRANSPORT, SA_FILE_MODE_AUTO until known */
-    bool seen;          /* a packet of it is in the capture */
+    bool seen;          /* a packet with its SPI is in the capture */
+    bool settled;       /* one was verified: what it told stands above */
     int32_t status;     /* negative: why its packets cannot be decrypted */
 };
 
@@ -35,7 +36,7 @@ bool keyring_open(struct keyring *ring, const char *path);
 /* The SA of packets to this address with this SPI, or NULL. */
 struct key *keyring_find(const struct keyring *ring, const tunnelcap_addr *dst, uint32_t spi);
 
-/* Learn from an ESP packet of an SA what the file does not say. False after a message. */
+/* Learn from an ESP packet what the file does not say of its SA. False after a message. */
 bool keyring_learn(struct keyring *ring, struct key *key, const tunnelcap_pkt *pkt,
                    const tunnelcap_peek_result *peek);
 

@@ -22,6 +22,9 @@ import pcapfile
 
 ROOT = Path(__file__).resolve().parents[2]
 VECTORS = Path(os.environ.get("TUNNELCAP_VECTORS", ROOT.parent / "shared" / "vectors"))
+KEYS = VECTORS / "captures" / "keys"
+KEY_FORMS = (".sa.json", ".esp_sa", ".xfrm")
+EXIT_FILE = 1
 ETHERNET_PAYLOAD = "0x6558"
 MSS = "1360"
 
@@ -43,12 +46,13 @@ class Tool:
         self.path = path
         self.output = Path(directory) / "out.pcap"
 
+    def execute(self, *arguments):
+        command = [self.path, "--json", *arguments]
+        return subprocess.run(command, capture_output=True, timeout=60, check=False)
+
     def run(self, *arguments, capture=None, writes=True):
         """Run a verb; return its JSON report and the capture that it wrote."""
-        command = [self.path, "--json", *arguments, capture]
-        if writes:
-            command.append(self.output)
-        done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+        done = self.execute(*arguments, capture, *([self.output] if writes else []))
         if done.returncode:
             raise Mismatch(f"exit status {done.returncode}: {done.stderr.decode().strip()}")
         report = json.loads(done.stdout)
@@ -137,16 +141,80 @@ def check_gre(tool, capture, expected):
 
 
 def check_esp(tool, capture, expected):
-    """decap --only esp: packets are recognised, with their SPI, and counted."""
+    """decap --only esp without keys: packets are recognised, with their SPI, and counted."""
     report, out = tool.run("decap", "--only", "esp", capture=capture)
     expect("frames", report["frames"], expected["frames_total"])
     whole = [frame for frame in expected["frames"] if frame["status"] != "outer_fragment"]
     unsupported = report["status"].get("E_UNSUPPORTED", 0)
     expect("ESP packets", unsupported, len(expected["frames"]))
     expect("written", len(out.frames), 0)
-    spis = {tunnel["key"] for tunnel in report["tunnels"]}
+    spis = {tunnel["spi"] for tunnel in report["tunnels"]}
     expect("SPIs", spis, {int(frame["spi"], 16) for frame in whole})
     return f"{len(expected['frames'])} ESP, {len(spis)} SPIs"
+
+
+def expected_of_keys(capture, expected, sas, form):
+    """The statuses and packets that decryption by keys in some form leads to."""
+    frames = expected["frames"]
+    if any(sa["auth"].startswith("unknown") for sa in sas):
+        return {"E_UNSUPPORTED": len(frames)}, []
+    inner = pcapfile.read_pcap(VECTORS / "expected" / (capture.name + ".esp.inner.pcap")).frames
+    statuses = collections.Counter()
+    packets = []
+    for frame in frames:
+        if frame["status"] == "outer_fragment":
+            statuses["E_FRAGMENT"] += 1
+            continue
+        packet = inner.pop(0)
+        # What came in fragments, of which this frame is the last, is not put together again.
+        if "reassembled_from_outer_fragments" in frame:
+            statuses["E_FRAGMENT"] += 1
+            continue
+        statuses["OK"] += 1
+        packets.append(packet)
+    if inner:
+        raise Mismatch(f"{len(inner)} inner packets more than frames")
+    # Only the JSON form tells where extended sequence numbers began.
+    if form != ".sa.json" and any(sa["esn"] for sa in sas):
+        return None, []
+    return dict(statuses), packets
+
+
+def check_keys(tool, capture, expected, path, form):
+    """decap --only esp with a key file: packets byte for byte, and counts."""
+    if not path.read_text(encoding="utf-8").strip():
+        done = tool.execute("decap", "--keys", path, capture, tool.output)
+        expect("exit status without keys", done.returncode, EXIT_FILE)
+        if b"there is no security association in it" not in done.stderr:
+            raise Mismatch(f"without keys: {done.stderr.decode().strip()}")
+        return
+    sas = load_json(KEYS / (capture.stem + ".sa.json"))["sas"]
+    statuses, packets = expected_of_keys(capture, expected, sas, form)
+    report, out = tool.run("decap", "--only", "esp", "--keys", path, capture=capture)
+    expect("frames", report["frames"], expected["frames_total"])
+    expect("link type", out.link_type, pcapfile.RAW)
+    if statuses is None:
+        expect("decrypted without ESN", report["status"]["OK"], 0)
+    else:
+        expect("status", {name: n for name, n in report["status"].items() if n}, statuses)
+    expect("packets", len(out.frames), len(packets))
+    for number, (one, other) in enumerate(zip(out.frames, packets), 1):
+        expect(f"decrypted packet {number}", one, other)
+
+
+def check_decryption(tool, capture, expected):
+    """The keys in all forms that there are."""
+    names = []
+    for form in KEY_FORMS:
+        path = KEYS / (capture.stem + form)
+        if not path.exists():
+            continue
+        try:
+            check_keys(tool, capture, expected, path, form)
+        except Mismatch as error:
+            raise Mismatch(f"{path.name}: {error}") from error
+        names.append(form[1:])
+    return f"keys as {', '.join(names)}" if names else "no keys"
 
 
 def all_frames_hash(frames):
@@ -221,6 +289,7 @@ def checks_of(capture):
         check_router: expected / capture.name.replace("-before.pcap", ".linux-nft.json"),
     }
     found = [(check, load_json(path)) for check, path in files.items() if path.is_file()]
+    found += [(check_decryption, data) for check, data in found if check is check_esp]
     totals = {data["frames_total"] for _, data in found if "frames_total" in data}
     return found + [(check_info, total) for total in sorted(totals)]
 

@@ -63,13 +63,15 @@ class ToolTest(unittest.TestCase):
         options = {"capture_output": True, "timeout": 120, "check": False} | options
         return subprocess.run([self.tool, *map(str, arguments)], **options)
 
-    def run_on(self, capture, verb, *options, content=pcap_bytes):
-        """Run a verb that must succeed; return its report and what it wrote."""
+    def run_on(self, capture, verb, *options, content=pcap_bytes, says=b""):
+        """Run a verb that must succeed; return its report and what it wrote. It may have to warn,
+        and says nothing otherwise."""
         self.input.write_bytes(content(capture))
         files = [self.input] if verb == "info" else [self.input, self.output]
         done = self.execute("--json", verb, *options, *files)
         self.assertEqual(done.returncode, 0, done.stderr.decode())
-        self.assertEqual(done.stderr, b"")
+        self.assertEqual(len(done.stderr.splitlines()), bool(says), done.stderr.decode())
+        self.assertIn(says, done.stderr)
         self.assertEqual(sorted(os.listdir(self.dir)), sorted(path.name for path in files))
         return json.loads(done.stdout), None if verb == "info" else read_pcap(self.output)
 

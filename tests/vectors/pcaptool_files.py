@@ -60,7 +60,7 @@ class CommandLine(ToolTest):
     def test_tunnel_descriptions_are_checked(self):
         self.input.write_bytes(pcap_bytes(capture_of([query()])))
         cases = [
-            ("vxlan,local=1.1.1.1", EXIT_FILE, '"vxlan": not gre or ipip'),
+            ("vxlan,local=1.1.1.1", EXIT_FILE, '"vxlan": not gre, ipip or esp'),
             ("gre", EXIT_FILE, "local= is missing"),
             (f"gre,local={NEAR}", EXIT_FILE, "remote= is missing"),
             (f"gre,local={NEAR},remote=there", EXIT_FILE, "remote=there: not an IP address"),
