@@ -118,7 +118,9 @@ def decapsulated_ecn(lab, name, family, inner_dscp=46):
                 got = arrived.get(4 * outer + inner)
                 expect(got == wanted, "outer %s over inner %s: TOS %s arrives, not %s"
                        % (ECN_NAMES[outer], ECN_NAMES[inner], got, wanted))
-        expect(gateway.refused("decap") == {"E_ECN": 1}, "refused %s" % gateway.refused("decap"))
+        # More than one where the guest had solicitations of its own to send, which are Not-ECT.
+        expect(list(gateway.refused("decap")) == ["E_ECN"],
+               "refused %s" % gateway.refused("decap"))
 
 
 def gre_follows_rfc_6040_over_ipv4(lab):

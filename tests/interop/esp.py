@@ -56,6 +56,7 @@ ALGORITHMS.update({
     "chacha20_poly1305": combined(28, 32, 4, 16, "rfc7539esp(chacha20,poly1305)"),
     "aes128_cbc_sha1_96": separate("cbc", 16, "sha1_96"),
     "aes128_cbc_sha256_128": separate("cbc", 16, "sha256_128"),
+    "aes256_cbc_sha256_128": separate("cbc", 32, "sha256_128"),
     "aes192_cbc_sha384_192": separate("cbc", 24, "sha384_192"),
     "aes256_cbc_sha512_256": separate("cbc", 32, "sha512_256"),
     "aes128_cbc_md5_96": separate("cbc", 16, "md5_96"),
@@ -192,8 +193,8 @@ class Peer:
         enter = ["ip", "netns", "exec", namespace] if namespace else []
         program = os.path.join(build, "tests/interop/esp_peer")
         self.process = kernel_peer.popen(
-            enter + [program, device, wire_device], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            bufsize=1)
+            enter + [program, device, wire_device], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1)
         try:
             wait_for(lambda: device in self.host("ip", "-br", "link"), 5,
                      "esp_peer makes no device")

@@ -247,13 +247,12 @@ class Lab:
                                " break; usleep 20000; done; sha256sum < got").split()[0]
         self._compare(got, far)
 
-    def same(self, got, far):
-        """Whether either side got, the far one as a sum, what the other has sent."""
-        return (got is not None and hashlib.sha256(got).hexdigest() == self.far_sum
-                and hashlib.sha256(self.blob).hexdigest() == far)
-
     def _compare(self, got, far):
-        expect(self.same(got, far), "TCP data arrived damaged or not at all")
+        """What either side got, the far one as a sum, is what the other has sent."""
+        expect(got is not None and hashlib.sha256(got).hexdigest() == self.far_sum,
+               "TCP data from the guest arrived damaged or not at all")
+        expect(hashlib.sha256(self.blob).hexdigest() == far,
+               "TCP data to the guest arrived damaged or not at all")
 
 
 def _listen(address):

@@ -14,6 +14,9 @@ kernel=${TUNNELCAP_KERNEL:-6.1}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/tunnelcap-tests
 PATH=$PATH:/usr/sbin:/sbin
 export PYTHONDONTWRITEBYTECODE=1
+# Other ends than the kernel, without which their cases are skipped.
+others=(strongswan-charon strongswan-swanctl libcharon-extra-plugins
+    libstrongswan-standard-plugins tshark)
 
 skip() {
     echo "SKIP interop: $*"
@@ -26,7 +29,7 @@ install_packages() {
     local package missing=() try
     read -ra wanted < <(python3 -c "import sys; sys.path.insert(0, sys.argv[1])
 import kernel_peer; print(*kernel_peer.PACKAGES)" "$here")
-    for package in "${wanted[@]}"; do
+    for package in "${wanted[@]}" "${others[@]}"; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
             missing+=("$package")
     done
