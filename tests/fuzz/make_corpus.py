@@ -210,6 +210,32 @@ def trips():
     yield "no-headroom", bytes([0, 0, 0, 0, 23, 0]) + number, INNER4
 
 
+def esp_trials():
+    """Names and inputs of the ESP target."""
+    ipv6, udp_flag, esn, transport, raw = 1, 2, 4, 8, 16
+    text = bytes(range(60))
+    for kind in range(5):
+        for flags in (0, ipv6, udp_flag, esn, transport, ipv6 | udp_flag | esn,
+                      transport | udp_flag):
+            yield f"whole-{kind}-{flags}", bytes([kind, flags, 0]) + text
+        yield f"icv-{kind}", bytes([kind, 0, 1, 0, 100, 1]) + text
+        yield f"seq-{kind}", bytes([kind, 0, 1, 0, 27, 9]) + text
+    yield "ect", bytes([0, ipv6, 1, 0, 1, 0x20]) + text
+    yield "ce", bytes([0, ipv6, 1, 0, 1, 0x30]) + text
+    yield "other-source", bytes([0, ipv6, 1, 0, 23, 7]) + text
+    for name, packet in esp_peek():
+        yield "raw-" + name, bytes([0, raw]) + packet
+
+
+def replays():
+    """Names and inputs of the replay target: window, start, shift, steps."""
+    yield "in-order", struct.pack(">HIB", 32, 0, 0) + bytes([6, 0]) * 40
+    yield "gaps", struct.pack(">HIB", 2, 7, 0) + bytes([0, 3, 1, 1, 1, 2, 3, 0]) * 20
+    yield "edges", struct.pack(">HIB", 31, 1000, 0) + bytes([4, 0, 2, 0, 2, 1, 2, 2]) * 9
+    yield "wrap", struct.pack(">HIB", 32, 0xFFFFFFF0, 0) + bytes([6, 0, 0, 2, 1, 1]) * 20
+    yield "high", struct.pack(">HIB", 64, 0xFFFFFFF0, 12) + bytes([5, 23, 5, 7, 1, 4]) * 9
+
+
 def main():
     """Write all seeds."""
     folder = pathlib.Path(__file__).parent / "corpus"
@@ -230,6 +256,8 @@ def main():
         seeds["table"][name] = bytes([direction | 6, 0, 64]) + framed
     for name, choice, packet in trips():
         seeds["roundtrip"][name] = choice + packet
+    seeds["esp_decap"] = dict(esp_trials())
+    seeds["replay"] = dict(replays())
     for target, inputs in seeds.items():
         (folder / target).mkdir(parents=True, exist_ok=True)
         for name, data in inputs.items():

@@ -14,10 +14,15 @@ root=$(cd "$here/../.." && pwd)
 seconds=${1:-10}
 shift || true
 targets=("$@")
-[[ ${#targets[@]} -gt 0 ]] || targets=(gre_decap ipip_decap mss peek roundtrip table)
+[[ ${#targets[@]} -gt 0 ]] || targets=(esp_decap gre_decap ipip_decap mss peek replay roundtrip table)
 build=${BUILD:-$(mktemp -d "${TMPDIR:-/tmp}/tunnelcap-fuzz.XXXXXX")}
 cc=${FUZZ_CC:-clang}
 flags=(-std=gnu11 -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all "-I$root/include")
+libs=()
+if pkg-config --atleast-version=3.0 libcrypto; then
+    flags+=(-DTUNNELCAP_WITH_OPENSSL)
+    libs+=(-lcrypto)
+fi
 
 finish() {
     echo "$1 passed, $2 failed, $3 skipped"
@@ -49,7 +54,7 @@ build_all() {
     wait "${pids[@]}"
     for target in "${targets[@]}"; do
         "$cc" "${flags[@]}" -fsanitize=fuzzer,address,undefined -o "$build/fuzz_$target" \
-            "$here/fuzz_$target.c" "$build"/*.o
+            "$here/fuzz_$target.c" "$build"/*.o "${libs[@]}"
     done
 }
 
