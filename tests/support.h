@@ -38,6 +38,7 @@ Suite *test_crypto_self_test_suite(void);
 Suite *test_esp_suite(void);
 Suite *test_esp_hostile_suite(void);
 Suite *test_esp_life_suite(void);
+Suite *test_esp_plain_suite(void);
 Suite *test_esp_threads_suite(void);
 Suite *test_esp_transport_suite(void);
 Suite *test_esp_tunnel_suite(void);
