@@ -38,12 +38,14 @@ exec </dev/null
 # of these two install themselves.
 packages_of() {
     local base="gcc libc6-dev make cmake pkg-config binutils python3"
+    local ipsecmb=
+    [ "$(uname -m)" != x86_64 ] || ipsecmb=libipsec-mb-dev
     local programs="libjansson-dev libpcap-dev libevent-dev libnetfilter-queue-dev libmnl-dev"
     case $1 in
     format) echo "clang-format git" ;;
     shellcheck) echo "shellcheck git" ;;
     bare) echo "gcc libc6-dev" ;;
-    build) echo "$base check $programs" ;;
+    build) echo "$base check libssl-dev $ipsecmb $programs" ;;
     unit | vectors | fuzz | bench | threads | coverage) packages_of build ;;
     abi) echo "$(packages_of build) g++ clang abigail-tools" ;;
     programs) echo "$(packages_of build) iproute2 iptables procps iputils-ping util-linux" ;;
