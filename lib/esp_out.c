@@ -407,8 +407,8 @@ static uint32_t encap_part(tunnelcap_esp *esp, tunnelcap_lane *lane, tunnelcap_p
         lane->ops[i] = &jobs[i].op;
         bytes += jobs[i].text_len;
     }
-    TUNNELCAP_I_ADD(esp->packets, got);
-    TUNNELCAP_I_ADD(esp->bytes, bytes);
+    (void)TUNNELCAP_I_ADD(esp->packets, got);
+    (void)TUNNELCAP_I_ADD(esp->bytes, bytes);
     lane->crypto->seal(lane->crypto->self, lane->crypto_lane, lane->ops, got);
     for (uint32_t i = 0; i < got; i++) {
         jobs[i].pkt->status = finish(esp, &jobs[i]);
