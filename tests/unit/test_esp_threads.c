@@ -68,6 +68,8 @@ static void seal_all(test_pair *pair, tunnelcap_lane **lanes)
 
 START_TEST(no_number_and_no_iv_is_given_out_twice)
 {
+    if (test_lanes_max() < LANES)
+        return; /* this build serves one thread */
     tunnelcap_transform gcm = test_gcm();
     static uint8_t seen[ALL + 1];
     test_pair pair;
@@ -93,6 +95,8 @@ END_TEST
 
 START_TEST(the_end_of_the_numbers_is_the_end_for_all_lanes)
 {
+    if (test_lanes_max() < LANES)
+        return; /* this build serves one thread */
     tunnelcap_transform gcm = test_gcm();
     tunnelcap_esp_config out = test_esp_config(TUNNELCAP_ESP_OUT, "192.0.2.1", "192.0.2.2");
     tunnelcap_esp_config in = test_esp_config(TUNNELCAP_ESP_IN, "192.0.2.1", "192.0.2.2");
@@ -114,6 +118,8 @@ END_TEST
 
 START_TEST(every_packet_is_accepted_once_however_lanes_race_for_it)
 {
+    if (test_lanes_max() < LANES)
+        return;
     /* Every lane gets a copy of every packet; each number passes on one of them. The window holds
      * all, so that none is lost for being late. */
     enum { PART = ALL / LANES };
