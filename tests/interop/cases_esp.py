@@ -431,14 +431,16 @@ def esp_outer_headers(lab):
         for number in range(4):
             injector.send(pair.echo(number, 56, 46 << 2 | number))
         collect(inside, {(1, number) for number in range(4)})
-        for packet in outside.drain():
-            outer = wire.read_ip(packet)
-            if outer.chain != (wire.ESP,):
-                continue
-            expect(outer.ttl == 64, "TTL %d" % outer.ttl)
-            expect(outer.tos >> 2 == 46, "DSCP %d" % (outer.tos >> 2))
-            if str(outer.src) == pair.ends[0]:
-                expect(outer.df, "DF of the inner packet is not copied")
+        outers = [outer for outer in map(wire.read_ip, outside.drain())
+                  if outer.chain == (wire.ESP,)]
+        ours = [outer for outer in outers if str(outer.src) == pair.ends[0]]
+        expect(len(ours) == 4 and len(outers) == 8, "%d ESP packets of %d" % (len(ours),
+                                                                              len(outers)))
+        expect([outer.tos for outer in ours] == [46 << 2 | ecn for ecn in range(4)],
+               "our TOS %s" % [outer.tos for outer in ours])
+        expect(all(outer.df for outer in ours), "DF of an inner packet is not copied")
+        expect({outer.ttl for outer in outers} == {64}, "TTL %s" % {outer.ttl for outer in outers})
+        expect({outer.tos >> 2 for outer in outers} == {46}, "DSCP is not copied")
 
 
 def cases():
