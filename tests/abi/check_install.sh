@@ -31,9 +31,15 @@ by_pkg_config() {
     LD_LIBRARY_PATH=$libdir "$work/consumer"
 }
 
+# The archive itself, with what its package file says it needs besides.
 by_archive() {
+    local pc
+    local -a needs
+    pc=$(dirname "$(find "$1" -name tunnelcap.pc)")
+    read -ra needs < <(PKG_CONFIG_PATH=$pc pkg-config --static --libs-only-l tunnelcap |
+        sed 's/-ltunnelcap//') || true
     "$cc" "${flags[@]}" "$here/consumer.c" -I"$1/include" \
-        "$(find "$1" -name libtunnelcap.a -print -quit)" -o "$work/consumer"
+        "$(find "$1" -name libtunnelcap.a -print -quit)" "${needs[@]}" -o "$work/consumer"
     echo -n "archive: "
     "$work/consumer"
 }
