@@ -480,22 +480,19 @@ START_TEST(unfinished_checksum_that_computes_to_zero_becomes_ones)
     tunnelcap_gre_config config = config_of(0);
     ends pair = open_ends(&config);
     test_ip ip = test_between("10.1.0.1", "10.2.0.1");
-    uint32_t found = 0;
-    for (uint32_t value = 0; value < 0x10000; value++) {
+    uint16_t missing = 0; /* for a sum of all ones */
+    for (uint32_t round = 0; round <= 1; round++) {
         test_payload(&frame, 2);
-        test_store16(frame.bytes, value);
+        test_store16(frame.bytes, missing);
         test_push_udp(&frame, &ip, 5000, 53);
-        if (test_load16(frame.bytes + 6) != 0xffff)
-            continue;
-        test_push_ip(&frame, &ip, 17);
-        tunnelcap_meta meta = unfinish(&ip, 17, 20, 6);
-        tunnelcap_pkt pkt = test_pkt(frame.bytes, frame.len, 24);
-        ck_assert_status(test_gre_encap(pair.a, pair.lane, &pkt, &meta), TUNNELCAP_OK);
-        ck_assert_uint_eq(test_load16(pkt.buf + 24 + 26), 0xffff); /* zero would mean none */
-        test_pkt_free(&pkt);
-        found++;
+        missing = test_load16(frame.bytes + 6);
     }
-    ck_assert_uint_ge(found, 1);
+    test_push_ip(&frame, &ip, 17);
+    tunnelcap_meta meta = unfinish(&ip, 17, 20, 6);
+    tunnelcap_pkt pkt = test_pkt(frame.bytes, frame.len, 24);
+    ck_assert_status(test_gre_encap(pair.a, pair.lane, &pkt, &meta), TUNNELCAP_OK);
+    ck_assert_uint_eq(test_load16(pkt.buf + 24 + 26), 0xffff); /* zero would mean none */
+    test_pkt_free(&pkt);
     close_ends(&pair);
 }
 END_TEST
@@ -601,18 +598,16 @@ START_TEST(udp_checksum_that_computes_to_zero_is_sent_as_ones)
     config.udp_src_port = 50000;
     ends pair = open_ends(&config);
     tunnelcap_meta opaque = {.ethertype = 0x88b5};
-    uint8_t bytes[2];
-    uint32_t ones = 0;
-    for (uint32_t value = 0; value < 0x10000; value++) {
-        test_store16(bytes, value);
+    uint8_t bytes[2] = {0, 0};
+    for (uint32_t round = 0; round <= 1; round++) {
         tunnelcap_pkt pkt = test_pkt(bytes, 2, tunnelcap_gre_headroom(pair.a));
         ck_assert_status(test_gre_encap(pair.a, pair.lane, &pkt, &opaque), TUNNELCAP_OK);
-        uint16_t checksum = test_load16(pkt.buf + 26);
-        ck_assert_uint_ne(checksum, 0);
-        ones += checksum == 0xffff;
+        if (round == 0)
+            memcpy(bytes, pkt.buf + 26, 2); /* what is missing for a sum of all ones */
+        else
+            ck_assert_uint_eq(test_load16(pkt.buf + 26), 0xffff);
         test_pkt_free(&pkt);
     }
-    ck_assert_uint_ge(ones, 1);
     close_ends(&pair);
 }
 END_TEST

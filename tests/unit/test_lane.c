@@ -111,7 +111,7 @@ END_TEST
 
 START_TEST(lanes_share_the_identifications_without_overlap)
 {
-    static const uint16_t counts[] = {1, 2, 3, 7, 255, 256};
+    static const uint16_t counts[] = {1, 3, 256};
     for (size_t c = 0; c < TEST_COUNT(counts); c++) {
         uint16_t count = counts[c];
         static uint8_t owner[65536];
