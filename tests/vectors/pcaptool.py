@@ -47,6 +47,14 @@ def data_of(capture):
     return [frame.data for frame in capture.frames]
 
 
+def has_cryptography(tool):
+    """Whether the tool can decrypt: with a library built without OpenSSL it cannot."""
+    done = subprocess.run([tool, "decap", "--keys", os.devnull, "-", os.devnull],
+                          input=pcap_bytes(Capture(RAW)), capture_output=True, timeout=60,
+                          check=False)
+    return b"built without OpenSSL" not in done.stderr
+
+
 class ToolTest(unittest.TestCase):
     """A test that runs the tool on files in a directory of its own."""
 

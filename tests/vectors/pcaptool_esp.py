@@ -15,7 +15,7 @@ from pathlib import Path
 import packets as pk
 from pcapfile import ETHERNET, RAW, Capture, Frame, pcap_bytes
 from pcaptool import (CLIENT, CLIENT6, EXIT_FILE, EXIT_USAGE, FAR, FAR6, NEAR, NEAR6, SERVER,
-                      SERVER6, ToolTest, capture_of, data_of, query, syn)
+                      SERVER6, ToolTest, capture_of, data_of, has_cryptography, query, syn)
 
 SPI = 0x1000CAFE
 SEQ_AT, IV_AT = 24, 28  # in a packet with a bare IPv4 header
@@ -80,6 +80,11 @@ def inner_packets():
 
 class EspTest(ToolTest):
     """A test with a key file, which stands in a directory of its own."""
+
+    @classmethod
+    def setUpClass(cls):
+        if not has_cryptography(cls.tool):
+            raise unittest.SkipTest("the library was built without OpenSSL")
 
     def setUp(self):
         super().setUp()
