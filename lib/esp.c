@@ -16,7 +16,7 @@
  * block early, with the counter in the IV's place and a zero IV before it. */
 
 enum { OLDEST = sizeof(tunnelcap_esp_config), OLDEST_STATE = sizeof(tunnelcap_esp_state) };
-enum { WINDOW_MIN = 32, WINDOW_MAX = 65536, SPI_MIN = 256 };
+enum { WINDOW_MIN = 32, WINDOW_MAX = 65536 };
 enum {
     FLAGS_KNOWN = TUNNELCAP_ESP_ESN | TUNNELCAP_ESP_UDP | TUNNELCAP_ESP_UDP_STRICT,
     TFC_MAX = 65535
@@ -90,7 +90,7 @@ static int32_t check_config(const tunnelcap_esp_config *c, const tunnelcap_trans
         return TUNNELCAP_E_MODE;
     if (c->mode == TUNNELCAP_ESP_TRANSPORT && (c->tfc_size != 0 || c->tfc_multiple != 0))
         return TUNNELCAP_E_FLAGS; /* RFC 4303 2.7: only where the inner packet tells its length */
-    if (c->spi < SPI_MIN || c->tfc_size > TFC_MAX || c->tfc_multiple > TFC_MAX)
+    if (c->spi == 0 || c->tfc_size > TFC_MAX || c->tfc_multiple > TFC_MAX)
         return TUNNELCAP_E_RANGE;
     if (c->udp_dst_port == 0 || c->udp_src_port == 0)
         return TUNNELCAP_E_PORT;

@@ -70,7 +70,8 @@ typedef struct tunnelcap_esp_config {
     uint64_t hard_bytes;    /**< The same in bytes of encrypted text. */
     uint64_t soft_ns;       /**< Time after which to rekey, on the caller's clock; 0: none. */
     uint64_t hard_ns;       /**< Time after which nothing should pass; 0: none. */
-    uint32_t spi;           /**< Security parameters index, 256 or above. */
+    uint32_t spi;              /**< Security parameters index, not 0. IANA has reserved those up to
+                                    255: do not allot them. */
     uint32_t sender_id;     /**< ::TUNNELCAP_NONCE_SENDER: this sender. */
     uint32_t replay_window; /**< ::TUNNELCAP_REPLAY_WINDOW: packets, 32 to 65536. */
     uint32_t tfc_size;      /**< Pad inner packets to this size (RFC 4303 2.7); 0: not. */
@@ -167,7 +168,7 @@ TUNNELCAP_API size_t tunnelcap_esp_size(const tunnelcap_esp_config *config,
  * @retval TUNNELCAP_E_MODE        a mode out of its list
  * @retval TUNNELCAP_E_ADDRESS     as tunnelcap_gre_init(), where tunnel mode needs addresses
  * @retval TUNNELCAP_E_PORT        UDP port 0
- * @retval TUNNELCAP_E_RANGE       SPI below 256, window, sender id or start out of range
+ * @retval TUNNELCAP_E_RANGE       SPI 0, window, sender id or start out of range
  * @retval TUNNELCAP_E_RESERVED    a reserved field is not zero
  * @retval TUNNELCAP_E_NO_NONCE    outbound, and nonce_origin is unset
  * @retval TUNNELCAP_E_UNSUPPORTED the provider does not offer the transform

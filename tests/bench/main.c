@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "bench.h"
+#include "esp.h"
 
 enum { SIZES = 2, SIDES_MAX = 5 * SIZES };
 
@@ -36,24 +37,32 @@ struct contest {
 };
 
 /* One result: `ns` against what limits it. `goal` is the largest ratio wished for, 0 for none. */
+static void print_result(const char *name, uint32_t size, uint32_t batch, double ns,
+                         const char *limit, double limit_ns, double goal)
+{
+    double ratio = ns / limit_ns;
+
+    if (settings.json)
+        printf("%s\n  {\"case\": \"%s\", \"size\": %u, \"batch\": %u, \"ns\": %.2f, "
+               "\"limit\": \"%s\", \"limit_ns\": %.2f, \"ratio\": %.3f}",
+               settings.rows ? "," : "[", name, size, batch, ns, limit, limit_ns, ratio);
+    else if (goal > 0)
+        printf("%-36s %5u %5u %8.2f  %-13s %8.2f  %6.2f  %5.2f  %s\n", name, size, batch, ns, limit,
+               limit_ns, ratio, goal, ratio <= goal ? "met" : "MISSED");
+    else
+        printf("%-36s %5u %5u %8.2f  %-13s %8.2f  %6.2f\n", name, size, batch, ns, limit, limit_ns,
+               ratio);
+    fflush(stdout);
+    settings.rows++;
+}
+
 static void print_row(const struct contest *contest, const char *part, uint32_t size, double ns,
                       const char *limit, double limit_ns, double goal)
 {
     char name[64];
-    double ratio = ns / limit_ns;
 
     snprintf(name, sizeof(name), "%s%s/%s", contest->c->name, part, contest->where);
-    if (settings.json)
-        printf("%s\n  {\"case\": \"%s\", \"size\": %u, \"batch\": %d, \"ns\": %.2f, "
-               "\"limit\": \"%s\", \"limit_ns\": %.2f, \"ratio\": %.3f}",
-               settings.rows ? "," : "[", name, size, BATCH, ns, limit, limit_ns, ratio);
-    else if (goal > 0)
-        printf("%-36s %5u %8.2f  %-13s %8.2f  %6.2f  %5.2f  %s\n", name, size, ns, limit, limit_ns,
-               ratio, goal, ratio <= goal ? "met" : "MISSED");
-    else
-        printf("%-36s %5u %8.2f  %-13s %8.2f  %6.2f\n", name, size, ns, limit, limit_ns, ratio);
-    fflush(stdout);
-    settings.rows++;
+    print_result(name, size, BATCH, ns, limit, limit_ns, goal);
 }
 
 static void add_sides(struct contest *contest, enum contestant who, work *run,
@@ -246,11 +255,12 @@ int main(int argc, char **argv)
 {
     read_arguments(argc, argv);
     if (!settings.json)
-        printf("%-36s %5s %8s  %-13s %8s  %6s  %5s\n", "case", "size", "ns", "limit", "limit ns",
-               "ratio", "goal");
+        printf("%-36s %5s %5s %8s  %-13s %8s  %6s  %5s\n", "case", "size", "batch", "ns", "limit",
+               "limit ns", "ratio", "goal");
     for (uint32_t i = 0; i < bench_case_count; i++)
         if (!settings.only || strstr(bench_cases[i].name, settings.only))
             run_case(&bench_cases[i]);
+    bench_esp(settings.only, settings.seconds, print_result);
     if (settings.rows == 0)
         bench_fail("no case has such a name");
     if (settings.json)
