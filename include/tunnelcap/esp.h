@@ -70,8 +70,8 @@ typedef struct tunnelcap_esp_config {
     uint64_t hard_bytes;    /**< The same in bytes of encrypted text. */
     uint64_t soft_ns;       /**< Time after which to rekey, on the caller's clock; 0: none. */
     uint64_t hard_ns;       /**< Time after which nothing should pass; 0: none. */
-    uint32_t spi;              /**< Security parameters index, not 0. IANA has reserved those up to
-                                    255: do not allot them. */
+    uint32_t spi;           /**< Security parameters index, not 0. IANA has reserved those up to
+                                 255: do not allot them. */
     uint32_t sender_id;     /**< ::TUNNELCAP_NONCE_SENDER: this sender. */
     uint32_t replay_window; /**< ::TUNNELCAP_REPLAY_WINDOW: packets, 32 to 65536. */
     uint32_t tfc_size;      /**< Pad inner packets to this size (RFC 4303 2.7); 0: not. */
