@@ -42,6 +42,7 @@ static const struct {
     {"table_data", test_table_data_suite},
     {"table_model", test_table_model_suite},
     {"table_routes", test_table_routes_suite},
+    {"table_sas", test_table_sas_suite},
     {"threads", test_threads_suite},
     {"transform", test_transform_suite},
     {"version", test_version_suite},

@@ -63,6 +63,7 @@ Suite *test_table_burst_suite(void);
 Suite *test_table_data_suite(void);
 Suite *test_table_model_suite(void);
 Suite *test_table_routes_suite(void);
+Suite *test_table_sas_suite(void);
 Suite *test_threads_suite(void);
 Suite *test_transform_suite(void);
 Suite *test_version_suite(void);
