@@ -419,6 +419,7 @@ int32_t tunnelcap_esp_get_state(const tunnelcap_esp *esp, tunnelcap_esp_state *s
     own.bytes = TUNNELCAP_I_LOAD(a->bytes);
     if (esp->direction == TUNNELCAP_ESP_OUT) {
         own.seq = TUNNELCAP_I_LOAD(a->seq_next);
+        own.packets = own.seq - esp->seq_first;
         own.packets_left = esp->seq_end - own.seq;
     } else {
         own.seq = TUNNELCAP_I_LOAD(a->replay.top);

@@ -14,22 +14,29 @@ enum { TUNNELCAP_I_ESP_HEADER = 8, TUNNELCAP_I_ESP_TRAILER = 2, TUNNELCAP_I_PAD_
 
 struct tunnelcap_esp {
     tunnelcap_i_owner owner;
+    uint8_t gap[TUNNELCAP_I_ALIGN - sizeof(tunnelcap_i_owner)];
+    /* What lanes write has a cache line of its own, apart from what they only read. */
+    tunnelcap_i_atomic64 seq_next; /* outbound; what was sent is counted by it */
+    tunnelcap_i_atomic64 packets;  /* inbound */
+    tunnelcap_i_atomic64 bytes;
+    tunnelcap_i_replay replay;
+
     const tunnelcap_crypto *crypto;
     void *key; /* the provider's, behind this struct */
-    tunnelcap_i_outer outer;
-    tunnelcap_transform_info facts;
     uint32_t spi;
-    uint32_t tfc_size;
-    uint32_t tfc_multiple;
     uint16_t udp_dst_port;
     uint8_t flags; /* TUNNELCAP_ESP_ */
     uint8_t direction;
     uint8_t mode;
-    uint8_t salt[4];
+    uint8_t plain;       /* packets may take the short way: write_plain(), prepare_plain() */
     uint8_t any_address; /* inbound: no local address configured */
     uint8_t udp_len;     /* outbound: 8 in UDP, else 0 */
     uint8_t head_len;    /* ESP header and IV */
-    uint8_t plain;       /* outbound: write_plain() in esp_out.c can do it */
+    uint8_t salt[4];
+    tunnelcap_transform_info facts;
+    tunnelcap_i_outer outer;
+    uint32_t tfc_size;
+    uint32_t tfc_multiple;
     /* Outbound: numbers from seq_first on, the IV running along; see esp.c. */
     uint64_t seq_first;
     uint64_t seq_end;   /* first number that is not to be sent */
@@ -37,25 +44,27 @@ struct tunnelcap_esp {
     uint64_t iv_first;  /* IV of seq_first, sender id included */
     int32_t end_status; /* what seq_end means */
     uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes, soft_ns, hard_ns;
-    tunnelcap_i_atomic64 seq_next;
-    tunnelcap_i_atomic64 packets;
-    tunnelcap_i_atomic64 bytes;
-    tunnelcap_i_atomic64 peer; /* inbound: hash of the last source, 0 before the first */
-    tunnelcap_i_replay replay;
+    tunnelcap_i_atomic64 peer; /* inbound: the last source, 0 before the first; note_peer() */
 };
 
 /* What is noted of a packet while the provider works on it. */
 typedef struct tunnelcap_i_esp_job {
-    tunnelcap_crypto_op op;
+    tunnelcap_crypto_op op; /* first: lane->ops are jobs, too */
+    tunnelcap_esp *esp;
     tunnelcap_pkt *pkt;
-    tunnelcap_i_inner inner; /* outbound, tunnel mode */
+    const tunnelcap_meta *meta;
+    tunnelcap_esp_rx *rx;    /* inbound: NULL, or where to tell what the packet said */
+    tunnelcap_i_inner inner; /* outbound, tunnel mode, if not plain */
     tunnelcap_i_opened o;    /* inbound */
     uint64_t seq;
     uint32_t text_len;    /* payload, TFC padding, padding, trailer */
     uint32_t payload_len; /* of it: payload */
     uint32_t at;          /* transport mode: where the ESP header goes in, from the IP header */
     uint32_t next_at;     /* transport mode: where the IP headers name what follows them */
+    uint32_t index;       /* the caller's own */
+    uint16_t rx_flags;    /* inbound: TUNNELCAP_ESP_RX_ flags of a verified packet */
     uint8_t next_header;
+    uint8_t plain; /* takes the short way */
 } tunnelcap_i_esp_job;
 
 /* Does not compile where a lane has less scratch than a job takes. */
@@ -72,6 +81,24 @@ static inline tunnelcap_i_esp_job *tunnelcap_i_esp_jobs(const tunnelcap_lane *la
 static inline uint32_t tunnelcap_i_esp_lane_ok(const tunnelcap_esp *esp, const tunnelcap_lane *lane)
 {
     return lane->crypto == esp->crypto;
+}
+
+/* 1 if there is an SA, it is of a direction, and a lane can work for it. */
+static inline uint32_t tunnelcap_i_esp_usable(const tunnelcap_esp *esp, const tunnelcap_lane *lane,
+                                              uint8_t direction)
+{
+    return esp != NULL && esp->direction == direction && tunnelcap_i_esp_lane_ok(esp, lane);
+}
+
+/* Which job behind `at` is the first of another SA. */
+static inline uint32_t tunnelcap_i_esp_run_end(const tunnelcap_i_esp_job *jobs, uint32_t at,
+                                               uint32_t count)
+{
+    uint32_t end = at + 1;
+
+    while (end < count && jobs[end].esp == jobs[at].esp)
+        end++;
+    return end;
 }
 
 /* Bytes of headers before the payload of an outbound SA. */
@@ -105,6 +132,33 @@ static inline void tunnelcap_i_esp_aad(const tunnelcap_esp *esp, tunnelcap_crypt
     tunnelcap_i_store32(op->aad + 4, (uint32_t)(seq >> 32));
     memcpy(op->aad + 8, header + 4, 4);
 }
+
+/* ---- bursts, which may span SAs ----
+ *
+ * Packets become jobs 0, 1, ... of a lane, at most lane->max_burst of them, in three steps: prepare
+ * one job after the other; run them all; look at each packet's status. SAs must be usable by the
+ * lane: tunnelcap_i_esp_usable(). Packets and their meta must stay where they are meanwhile. */
+
+/* Decide about one packet, without changing it or its SA. With TUNNELCAP_OK, *job is filled: it is
+ * to be run; with anything else, it may be used for the next packet. */
+int32_t tunnelcap_i_esp_encap_prepare(tunnelcap_esp *esp, const tunnelcap_lane *lane,
+                                      tunnelcap_pkt *pkt, const tunnelcap_meta *meta,
+                                      tunnelcap_i_esp_job *job);
+
+/* Number, write and seal the first `count` jobs of a lane, and set the status of their packets.
+ * Returns how many are encrypted. */
+uint32_t tunnelcap_i_esp_encap_run(tunnelcap_lane *lane, uint32_t count);
+
+/* The same for decapsulation; job->rx is NULL, for the caller to set. */
+int32_t tunnelcap_i_esp_decap_prepare(tunnelcap_esp *esp, tunnelcap_pkt *pkt,
+                                      const tunnelcap_meta *meta, tunnelcap_i_esp_job *job);
+
+/* Unseal the first `count` jobs of a lane, move their SAs, and set the status of their packets and,
+ * where that is TUNNELCAP_OK, rx_flags. Returns how many are decrypted. */
+uint32_t tunnelcap_i_esp_decap_run(tunnelcap_lane *lane, uint32_t count);
+
+/* The part of it behind the provider's, for jobs of one SA: esp_verified.c. */
+uint32_t tunnelcap_i_esp_verified(tunnelcap_i_esp_job *jobs, uint32_t count);
 
 /* What a UDP datagram on an ESP port holds (RFC 3948 2): TUNNELCAP_OK for ESP, else
  * TUNNELCAP_E_NAT_KEEPALIVE or TUNNELCAP_E_IKE. */

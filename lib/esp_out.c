@@ -100,7 +100,7 @@ static int32_t measure_tunnel(const tunnelcap_esp *esp, const tunnelcap_lane *la
 }
 
 /* Decide about one packet, without changing it. */
-static int32_t measure(const tunnelcap_esp *esp, const tunnelcap_lane *lane, tunnelcap_pkt *pkt,
+static int32_t measure(tunnelcap_esp *esp, const tunnelcap_lane *lane, tunnelcap_pkt *pkt,
                        const tunnelcap_meta *meta, tunnelcap_i_esp_job *job)
 {
     uint32_t total;
@@ -119,10 +119,8 @@ static int32_t measure(const tunnelcap_esp *esp, const tunnelcap_lane *lane, tun
     if (pkt->cap - pkt->off - job->inner.len <
         job->text_len - job->payload_len + esp->facts.icv_len)
         return TUNNELCAP_E_TAILROOM;
-    if (esp->hard_bytes != 0 &&
-        TUNNELCAP_I_LOAD(((tunnelcap_esp *)(uintptr_t)esp)->bytes) >= esp->hard_bytes)
+    if (esp->hard_bytes != 0 && TUNNELCAP_I_LOAD(esp->bytes) >= esp->hard_bytes)
         return TUNNELCAP_E_EXPIRED;
-    job->pkt = pkt;
     return TUNNELCAP_OK;
 }
 
@@ -205,8 +203,7 @@ static void write_op(const tunnelcap_esp *esp, tunnelcap_i_esp_job *job, uint8_t
 }
 
 /* Write everything but what the provider writes; from here on the packet is changed. */
-static void write_packet(const tunnelcap_esp *esp, tunnelcap_lane *lane, const tunnelcap_meta *meta,
-                         tunnelcap_i_esp_job *job)
+static void write_packet(const tunnelcap_esp *esp, tunnelcap_lane *lane, tunnelcap_i_esp_job *job)
 {
     tunnelcap_pkt *pkt = job->pkt;
     uint8_t *p = pkt->buf + pkt->off;
@@ -217,8 +214,8 @@ static void write_packet(const tunnelcap_esp *esp, tunnelcap_lane *lane, const t
         job->inner.len + extra + (job->text_len - job->payload_len) + esp->facts.icv_len;
     uint8_t protocol = esp->udp_len != 0 ? TUNNELCAP_I_PROTO_UDP : TUNNELCAP_I_PROTO_ESP;
 
-    if (meta != NULL)
-        tunnelcap_i_meta_finish(meta, p, job->inner.len);
+    if (job->meta != NULL)
+        tunnelcap_i_meta_finish(job->meta, p, job->inner.len);
     h = p - extra;
     if (esp->mode == TUNNELCAP_ESP_TUNNEL) {
         tunnelcap_i_outer_write(&esp->outer, lane, &job->inner, protocol, total, h);
@@ -258,51 +255,28 @@ static void finish_udp(const tunnelcap_esp *esp, const tunnelcap_i_esp_job *job)
     tunnelcap_i_store16(udp + 6, sum != 0 ? sum : 0xffff);
 }
 
-static int32_t finish(tunnelcap_esp *esp, const tunnelcap_i_esp_job *job)
+static int32_t finish(const tunnelcap_i_esp_job *job)
 {
+    tunnelcap_esp *esp = job->esp;
+
     if (job->op.status != TUNNELCAP_OK) {
         tunnelcap_i_wipe(job->op.text, job->op.text_len + esp->facts.icv_len);
         return TUNNELCAP_E_CRYPTO;
     }
-    finish_udp(esp, job);
+    if (!job->plain)
+        finish_udp(esp, job);
     if (job->seq >= esp->seq_soft ||
         (esp->soft_bytes != 0 && TUNNELCAP_I_LOAD(esp->bytes) >= esp->soft_bytes))
         return TUNNELCAP_REKEY_SOON;
     return TUNNELCAP_OK;
 }
 
-/* Measure, number and write any packets; returns how many are the jobs to seal. */
-static uint32_t write_any(tunnelcap_esp *esp, tunnelcap_lane *lane, tunnelcap_pkt *pkts,
-                          const tunnelcap_meta *meta, uint32_t stride, uint32_t count,
-                          uint8_t next_header)
-{
-    tunnelcap_i_esp_job *jobs = tunnelcap_i_esp_jobs(lane);
-    uint64_t first;
-    uint32_t fit = 0;
-    uint32_t got;
-
-    for (uint32_t i = 0; i < count; i++) {
-        jobs[fit].next_header = next_header;
-        pkts[i].status =
-            measure(esp, lane, &pkts[i], tunnelcap_i_meta_at(meta, stride, i), &jobs[fit]);
-        fit += pkts[i].status == TUNNELCAP_OK;
-    }
-    got = take_numbers(esp, fit, &first);
-    for (uint32_t i = 0; i < got; i++) {
-        jobs[i].seq = first + i;
-        write_packet(esp, lane, tunnelcap_i_meta_at(meta, stride, (uint32_t)(jobs[i].pkt - pkts)),
-                     &jobs[i]);
-    }
-    for (uint32_t i = got; i < fit; i++)
-        jobs[i].pkt->status = esp->end_status;
-    return got;
-}
-
 /* ---- the path of nearly all packets ---- */
 
 /* Whether a packet is whole IPv4 without options, with room around it: what an SA that is plain
  * encapsulates without asking more. Any other packet, be it right or wrong, is measured. */
-static uint32_t fits_plain(const tunnelcap_esp *esp, const tunnelcap_pkt *pkt)
+TUNNELCAP_I_INLINE uint32_t fits_plain(const tunnelcap_esp *esp, const tunnelcap_pkt *pkt,
+                                       tunnelcap_i_esp_job *job)
 {
     uint32_t tail = TUNNELCAP_I_ESP_TRAILER + 3u + esp->facts.icv_len;
     const uint8_t *p;
@@ -313,13 +287,15 @@ static uint32_t fits_plain(const tunnelcap_esp *esp, const tunnelcap_pkt *pkt)
         return 0;
     p = pkt->buf + pkt->off;
     len = tunnelcap_i_load16(p + 2);
+    job->payload_len = len;
+    job->text_len = (len + TUNNELCAP_I_ESP_TRAILER + 3) & ~3u;
     return p[0] == 0x45 && len >= TUNNELCAP_I_IPV4_HEADER && len <= pkt->len &&
            pkt->cap - pkt->off - len >= tail &&
            esp->outer.header_len + len + tail <= esp->outer.max;
 }
 
 /* Write one of them, as write_packet() would. Nothing is read back that was just written. */
-static void write_plain(const tunnelcap_esp *esp, tunnelcap_i_esp_job *job)
+TUNNELCAP_I_INLINE void write_plain(const tunnelcap_esp *esp, tunnelcap_i_esp_job *job)
 {
     static const uint8_t trailers[4][8] = {{0, TUNNELCAP_I_PROTO_IPV4},
                                            {1, 1, TUNNELCAP_I_PROTO_IPV4},
@@ -331,8 +307,8 @@ static void write_plain(const tunnelcap_esp *esp, tunnelcap_i_esp_job *job)
     uint8_t *h = text - esp->outer.header_len;
     uint8_t *header = text - esp->head_len;
     uint64_t iv = esp->iv_first + (job->seq - esp->seq_first);
-    uint32_t len = tunnelcap_i_load16(text + 2);
-    uint32_t text_len = (len + TUNNELCAP_I_ESP_TRAILER + 3) & ~3u;
+    uint32_t len = job->payload_len;
+    uint32_t text_len = job->text_len;
     uint32_t total = esp->outer.header_len + text_len + esp->facts.icv_len;
     uint32_t tos = (uint32_t)((text[1] & esp->outer.tos_mask) | esp->outer.tos_fixed);
 
@@ -353,97 +329,134 @@ static void write_plain(const tunnelcap_esp *esp, tunnelcap_i_esp_job *job)
     op->head_len = esp->head_len;
     set_aad(esp, op, job->seq);
     set_nonce(esp, op, iv);
-    job->text_len = text_len;
     pkt->off -= esp->outer.header_len;
     pkt->len = total;
 }
 
-/* write_any() for a burst in which all packets fit. */
-static uint32_t write_all_plain(tunnelcap_esp *esp, tunnelcap_lane *lane, tunnelcap_pkt *pkts,
-                                uint32_t count)
+/* ---- bursts ---- */
+
+/* `next_header` is 59 for dummies, else 0. */
+TUNNELCAP_I_INLINE int32_t prepare(tunnelcap_esp *esp, const tunnelcap_lane *lane,
+                                   tunnelcap_pkt *pkt, const tunnelcap_meta *meta,
+                                   uint8_t next_header, tunnelcap_i_esp_job *job)
 {
-    tunnelcap_i_esp_job *jobs = tunnelcap_i_esp_jobs(lane);
+    job->esp = esp;
+    job->pkt = pkt;
+    job->meta = meta;
+    job->next_header = next_header;
+    job->plain =
+        esp->plain && next_header == 0 && tunnelcap_i_meta_plain(meta) && fits_plain(esp, pkt, job);
+    return job->plain ? TUNNELCAP_OK : measure(esp, lane, pkt, meta, job);
+}
+
+int32_t tunnelcap_i_esp_encap_prepare(tunnelcap_esp *esp, const tunnelcap_lane *lane,
+                                      tunnelcap_pkt *pkt, const tunnelcap_meta *meta,
+                                      tunnelcap_i_esp_job *job)
+{
+    return prepare(esp, lane, pkt, meta, 0, job);
+}
+
+/* Number and write jobs of one SA, and list in `ops` what the provider is to do; returns how much
+ * that is. */
+static uint32_t write_run(tunnelcap_lane *lane, tunnelcap_i_esp_job *jobs, uint32_t count,
+                          tunnelcap_crypto_op **ops)
+{
+    tunnelcap_esp *esp = jobs[0].esp;
+    uint64_t bytes = 0;
     uint64_t first;
     uint32_t got = take_numbers(esp, count, &first);
 
     for (uint32_t i = 0; i < got; i++) {
-        jobs[i].pkt = &pkts[i];
         jobs[i].seq = first + i;
-        write_plain(esp, &jobs[i]);
+        if (jobs[i].plain)
+            write_plain(esp, &jobs[i]);
+        else
+            write_packet(esp, lane, &jobs[i]);
+        bytes += jobs[i].text_len;
+        ops[i] = &jobs[i].op;
     }
     for (uint32_t i = got; i < count; i++)
-        pkts[i].status = esp->end_status;
+        jobs[i].pkt->status = esp->end_status;
+    if (got > 0)
+        (void)TUNNELCAP_I_ADD(esp->bytes, bytes);
     return got;
 }
 
-static uint32_t all_fit_plain(const tunnelcap_esp *esp, const tunnelcap_pkt *pkts, uint32_t count)
-{
-    uint32_t i = 0;
-
-    while (i < count && fits_plain(esp, &pkts[i]))
-        i++;
-    return i == count;
-}
-
-/* ---- bursts ---- */
-
-/* At most lane->max_burst packets; `next_header` is 59 for dummies, else 0. */
-static uint32_t encap_part(tunnelcap_esp *esp, tunnelcap_lane *lane, tunnelcap_pkt *pkts,
-                           const tunnelcap_meta *meta, uint32_t stride, uint32_t count,
-                           uint8_t next_header)
+uint32_t tunnelcap_i_esp_encap_run(tunnelcap_lane *lane, uint32_t count)
 {
     tunnelcap_i_esp_job *jobs = tunnelcap_i_esp_jobs(lane);
-    uint64_t bytes = 0;
-    uint32_t got;
+    uint32_t written = 0;
     uint32_t ok = 0;
+    uint32_t end;
 
-    if (esp->plain && meta == NULL && next_header == 0 && all_fit_plain(esp, pkts, count))
-        got = write_all_plain(esp, lane, pkts, count);
-    else
-        got = write_any(esp, lane, pkts, meta, stride, count, next_header);
-    if (got == 0)
-        return 0;
-    for (uint32_t i = 0; i < got; i++) {
-        lane->ops[i] = &jobs[i].op;
-        bytes += jobs[i].text_len;
+    for (uint32_t i = 0; i < count; i = end) {
+        end = tunnelcap_i_esp_run_end(jobs, i, count);
+        written += write_run(lane, &jobs[i], end - i, lane->ops + written);
     }
-    (void)TUNNELCAP_I_ADD(esp->packets, got);
-    (void)TUNNELCAP_I_ADD(esp->bytes, bytes);
-    lane->crypto->seal(lane->crypto->self, lane->crypto_lane, lane->ops, got);
-    for (uint32_t i = 0; i < got; i++) {
-        jobs[i].pkt->status = finish(esp, &jobs[i]);
-        ok += jobs[i].pkt->status >= TUNNELCAP_OK;
+    if (written == 0)
+        return 0;
+    lane->crypto->seal(lane->crypto->self, lane->crypto_lane, lane->ops, written);
+    for (uint32_t i = 0; i < written; i++) {
+        const tunnelcap_i_esp_job *job = (const tunnelcap_i_esp_job *)(void *)lane->ops[i];
+
+        job->pkt->status = finish(job);
+        ok += job->pkt->status >= TUNNELCAP_OK;
     }
     return ok;
 }
 
-/* Bursts of any length, in parts that the lane holds. */
-static uint32_t encap(tunnelcap_esp *esp, tunnelcap_lane *lane, tunnelcap_pkt *pkts,
-                      const tunnelcap_meta *meta, uint32_t stride, uint32_t count,
-                      uint8_t next_header)
+/* Packet i goes by SA i * step. Bursts of any length, in parts that the lane holds. */
+static uint32_t encap(tunnelcap_esp *const *sas, uint32_t step, tunnelcap_lane *lane,
+                      tunnelcap_pkt *pkts, const tunnelcap_meta *meta, uint32_t stride,
+                      uint32_t count, uint8_t next_header)
 {
+    tunnelcap_i_esp_job *jobs = tunnelcap_i_esp_jobs(lane);
+    tunnelcap_esp *esp;
+    uint32_t fit = 0;
     uint32_t ok = 0;
-    uint32_t part;
 
-    if (esp == NULL || lane == NULL || pkts == NULL)
-        return 0;
-    if (esp->direction != TUNNELCAP_ESP_OUT || !tunnelcap_i_esp_lane_ok(esp, lane)) {
-        for (uint32_t i = 0; i < count; i++)
-            pkts[i].status = TUNNELCAP_E_INVALID;
-        return 0;
+    for (uint32_t i = 0; i < count; i++) {
+        esp = sas[(size_t)i * step];
+        pkts[i].status = tunnelcap_i_esp_usable(esp, lane, TUNNELCAP_ESP_OUT)
+                             ? prepare(esp, lane, &pkts[i], tunnelcap_i_meta_at(meta, stride, i),
+                                       next_header, &jobs[fit])
+                             : TUNNELCAP_E_INVALID;
+        if (pkts[i].status == TUNNELCAP_OK && ++fit == lane->max_burst) {
+            ok += tunnelcap_i_esp_encap_run(lane, fit);
+            fit = 0;
+        }
     }
-    for (uint32_t i = 0; i < count; i += part) {
-        part = count - i < lane->max_burst ? count - i : lane->max_burst;
-        ok += encap_part(esp, lane, pkts + i, tunnelcap_i_meta_at(meta, stride, i), stride, part,
-                         next_header);
-    }
-    return ok;
+    return ok + tunnelcap_i_esp_encap_run(lane, fit);
 }
 
 uint32_t tunnelcap_esp_encap(tunnelcap_esp *esp, tunnelcap_lane *lane, tunnelcap_pkt *pkts,
                              const tunnelcap_meta *meta, uint32_t meta_stride, uint32_t count)
 {
-    return encap(esp, lane, pkts, meta, meta_stride, count, 0);
+    if (esp == NULL || lane == NULL || pkts == NULL)
+        return 0;
+    return encap(&esp, 0, lane, pkts, meta, meta_stride, count, 0);
+}
+
+uint32_t tunnelcap_esp_encap_batch(tunnelcap_esp *const *sas, tunnelcap_lane *lane,
+                                   tunnelcap_pkt *pkts, const tunnelcap_meta *meta,
+                                   uint32_t meta_stride, uint32_t count)
+{
+    if (sas == NULL || lane == NULL || pkts == NULL)
+        return 0;
+    return encap(sas, 1, lane, pkts, meta, meta_stride, count, 0);
+}
+
+/* Copy a packet to where it can be encapsulated in place. */
+static int32_t copy_with_room(const tunnelcap_pkt *in, tunnelcap_pkt *out, uint32_t headroom)
+{
+    if (!tunnelcap_i_pkt_valid(in) || out->buf == NULL)
+        return TUNNELCAP_E_INVALID;
+    if (out->cap < headroom || out->cap - headroom < in->len)
+        return TUNNELCAP_E_TAILROOM;
+    out->off = headroom;
+    out->len = in->len;
+    memcpy(out->buf + headroom, in->buf + in->off, in->len);
+    return TUNNELCAP_OK;
 }
 
 uint32_t tunnelcap_esp_encap_to(tunnelcap_esp *esp, tunnelcap_lane *lane, const tunnelcap_pkt *in,
@@ -452,22 +465,20 @@ uint32_t tunnelcap_esp_encap_to(tunnelcap_esp *esp, tunnelcap_lane *lane, const 
 {
     uint32_t headroom = tunnelcap_esp_headroom(esp);
     uint32_t ok = 0;
+    uint32_t end;
 
     if (esp == NULL || lane == NULL || in == NULL || out == NULL)
         return 0;
-    for (uint32_t i = 0; i < count; i++) {
-        if (!tunnelcap_i_pkt_valid(&in[i]) || out[i].buf == NULL) {
-            out[i].status = TUNNELCAP_E_INVALID;
-            continue;
+    /* Packets that fit go together; one that does not ends a part. */
+    for (uint32_t i = 0; i < count; i = end) {
+        for (end = i; end < count; end++) {
+            out[end].status = copy_with_room(&in[end], &out[end], headroom);
+            if (out[end].status != TUNNELCAP_OK)
+                break;
         }
-        if (out[i].cap < headroom || out[i].cap - headroom < in[i].len) {
-            out[i].status = TUNNELCAP_E_TAILROOM;
-            continue;
-        }
-        out[i].off = headroom;
-        out[i].len = in[i].len;
-        memcpy(out[i].buf + headroom, in[i].buf + in[i].off, in[i].len);
-        ok += encap(esp, lane, &out[i], tunnelcap_i_meta_at(meta, meta_stride, i), 0, 1, 0);
+        ok += encap(&esp, 0, lane, out + i, tunnelcap_i_meta_at(meta, meta_stride, i), meta_stride,
+                    end - i, 0);
+        end += end < count;
     }
     return ok;
 }
@@ -482,7 +493,7 @@ uint32_t tunnelcap_esp_encap_dummy(tunnelcap_esp *esp, tunnelcap_lane *lane, tun
             memset(pkts[i].buf + pkts[i].off, 0, pkts[i].len);
     }
     if (esp->mode == TUNNELCAP_ESP_TUNNEL)
-        return encap(esp, lane, pkts, NULL, 0, count, TUNNELCAP_I_PROTO_NONE);
+        return encap(&esp, 0, lane, pkts, NULL, 0, count, TUNNELCAP_I_PROTO_NONE);
     for (uint32_t i = 0; i < count; i++)
         pkts[i].status = TUNNELCAP_E_INVALID;
     return 0;

@@ -15,6 +15,7 @@ static const struct {
     {"crypto", test_crypto_suite},
     {"crypto_self_test", test_crypto_self_test_suite},
     {"esp", test_esp_suite},
+    {"esp_batch", test_esp_batch_suite},
     {"esp_hostile", test_esp_hostile_suite},
     {"esp_life", test_esp_life_suite},
     {"esp_plain", test_esp_plain_suite},

@@ -36,6 +36,7 @@ Suite *test_checksum_suite(void);
 Suite *test_crypto_suite(void);
 Suite *test_crypto_self_test_suite(void);
 Suite *test_esp_suite(void);
+Suite *test_esp_batch_suite(void);
 Suite *test_esp_hostile_suite(void);
 Suite *test_esp_life_suite(void);
 Suite *test_esp_plain_suite(void);

@@ -327,6 +327,29 @@ TUNNELCAP_API uint32_t tunnelcap_esp_encap(tunnelcap_esp *esp, tunnelcap_lane *l
                                            uint32_t meta_stride, uint32_t count);
 
 /**
+ * Encrypt packets of many SAs, in place: one run of the provider for them all, which is where
+ * providers that work on several packets at a time gain.
+ *
+ * @param sas         for each packet its SA, outbound; NULL and the same one again are permitted
+ * @param lane        the calling thread's lane, made for the provider of the SAs
+ * @param pkts        packets; order is kept, also among those of one SA; each status is set
+ * @param meta        what they came with, or NULL
+ * @param meta_stride bytes from one meta to the next; 0 uses the first for all
+ * @param count       packets, and SAs
+ * @return how many were encrypted; 0 if sas, lane or pkts is NULL
+ *
+ * Status of each packet: as tunnelcap_esp_encap() sets it; one of a NULL SA is refused with
+ * ::TUNNELCAP_E_INVALID. A packet that is refused holds up no other.
+ *
+ * Threads  as tunnelcap_esp_encap()
+ * Cost     as tunnelcap_esp_encap(); least where packets of one SA stand together
+ * @since 1.0
+ */
+TUNNELCAP_API uint32_t tunnelcap_esp_encap_batch(tunnelcap_esp *const *sas, tunnelcap_lane *lane,
+                                                 tunnelcap_pkt *pkts, const tunnelcap_meta *meta,
+                                                 uint32_t meta_stride, uint32_t count);
+
+/**
  * Encrypt packets from read-only memory into other buffers: for callers without headroom.
  *
  * @param esp   an outbound SA
@@ -411,6 +434,31 @@ TUNNELCAP_API uint32_t tunnelcap_esp_decap(tunnelcap_esp *esp, tunnelcap_lane *l
                                            tunnelcap_pkt *pkts, const tunnelcap_meta *meta,
                                            uint32_t meta_stride, tunnelcap_esp_rx *rx,
                                            uint32_t count);
+
+/**
+ * Verify and decrypt packets of many SAs, in place: one run of the provider for them all.
+ *
+ * @param sas         for each packet its SA, inbound; NULL and the same one again are permitted
+ * @param lane        the calling thread's lane, made for the provider of the SAs
+ * @param pkts        outer packets; order is kept; each status is set
+ * @param meta        what they came with, or NULL
+ * @param meta_stride bytes from one meta to the next; 0 uses the first for all
+ * @param rx          receives what each packet said, count elements, or NULL; written for packets
+ *                    whose status is not negative
+ * @param count       packets, and SAs
+ * @return how many were decrypted; 0 if sas, lane or pkts is NULL
+ *
+ * Status of each packet: as tunnelcap_esp_decap() sets it; one of a NULL SA is refused with
+ * ::TUNNELCAP_E_INVALID. Of copies of one packet, one is accepted.
+ *
+ * Threads  as tunnelcap_esp_decap()
+ * Cost     as tunnelcap_esp_decap(); least where packets of one SA stand together
+ * @since 1.0
+ */
+TUNNELCAP_API uint32_t tunnelcap_esp_decap_batch(tunnelcap_esp *const *sas, tunnelcap_lane *lane,
+                                                 tunnelcap_pkt *pkts, const tunnelcap_meta *meta,
+                                                 uint32_t meta_stride, tunnelcap_esp_rx *rx,
+                                                 uint32_t count);
 
 /**
  * Decrypt packets from read-only memory into other buffers.

@@ -25,8 +25,10 @@ static unsigned touch_all(void)
     TOUCH(tunnelcap_esp_check_life);
     TOUCH(tunnelcap_esp_config_init);
     TOUCH(tunnelcap_esp_decap);
+    TOUCH(tunnelcap_esp_decap_batch);
     TOUCH(tunnelcap_esp_decap_to);
     TOUCH(tunnelcap_esp_encap);
+    TOUCH(tunnelcap_esp_encap_batch);
     TOUCH(tunnelcap_esp_encap_dummy);
     TOUCH(tunnelcap_esp_encap_len);
     TOUCH(tunnelcap_esp_encap_to);
