@@ -18,6 +18,7 @@ static const struct {
     {TUNNELCAP_NOT_SYN, "NOT_SYN", "not TCP, or TCP without SYN: nothing to clamp"},
     {TUNNELCAP_FRAGMENT, "FRAGMENT", "a fragment that does not hold the TCP header"},
     {TUNNELCAP_REKEY_SOON, "REKEY_SOON", "encrypted; a soft limit is reached: make a new SA"},
+    {TUNNELCAP_CHANGED, "CHANGED", "done, and what is watched has changed its state"},
     {TUNNELCAP_E_TRUNCATED, "E_TRUNCATED", "ends before its headers say"},
     {TUNNELCAP_E_MALFORMED, "E_MALFORMED", "a header contradicts itself or its RFC"},
     {TUNNELCAP_E_CHECKSUM, "E_CHECKSUM", "a checksum that is present is wrong"},

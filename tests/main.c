@@ -27,6 +27,7 @@ static const struct {
     {"gre_decap", test_gre_decap_suite},
     {"gre_encap", test_gre_encap_suite},
     {"gre_outer", test_gre_outer_suite},
+    {"health", test_health_suite},
     {"ip", test_ip_suite},
     {"ipip", test_ipip_suite},
     {"lane", test_lane_suite},

@@ -46,7 +46,8 @@ enum {
     TUNNELCAP_MSS_NO_ROOM = 7,   /**< No room to insert: TCP header full, or no headroom. */
     TUNNELCAP_NOT_SYN = 8,       /**< Not TCP, or TCP without SYN: nothing to clamp. */
     TUNNELCAP_FRAGMENT = 9,      /**< A fragment that does not hold the TCP header. */
-    TUNNELCAP_REKEY_SOON = 10    /**< Encrypted; a soft limit is reached: make a new SA. */
+    TUNNELCAP_REKEY_SOON = 10,   /**< Encrypted; a soft limit is reached: make a new SA. */
+    TUNNELCAP_CHANGED = 13       /**< Done, and what is watched has changed its state. */
 };
 
 /** -1xx: drop the packet and count the reason. */

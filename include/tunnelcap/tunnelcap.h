@@ -10,6 +10,7 @@
 #include <tunnelcap/crypto.h>
 #include <tunnelcap/esp.h>
 #include <tunnelcap/gre.h>
+#include <tunnelcap/health.h>
 #include <tunnelcap/ipip.h>
 #include <tunnelcap/lane.h>
 #include <tunnelcap/mss.h>

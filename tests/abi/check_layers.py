@@ -21,7 +21,7 @@ LAYERS = [
     ["flow"],
     ["lane"],
     ["outer"],
-    ["gre", "ipip", "esp", "mss", "peek"],
+    ["gre", "ipip", "esp", "mss", "peek", "health"],
     ["table"],
 ]
 ALLOWED = {("packet", "status"), ("version", "status")}

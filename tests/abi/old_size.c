@@ -91,6 +91,38 @@ static int32_t use_lane(uint32_t size, uint8_t tail)
     return status;
 }
 
+static int32_t use_health(uint32_t size, uint8_t tail)
+{
+    tunnelcap_health_config *config = block(size);
+    tunnelcap_health *health = NULL;
+    int32_t status = tunnelcap_health_config_init(config, size);
+
+    if (status == TUNNELCAP_OK) {
+        ((uint8_t *)config)[size - 1] |= tail;
+        status = tunnelcap_health_new(config, NULL, &health);
+        tunnelcap_health_free(health);
+    }
+    free(config);
+    return status;
+}
+
+static int32_t use_health_info(uint32_t size, uint8_t tail)
+{
+    tunnelcap_health_config config;
+    tunnelcap_health_info *info = block(size);
+    tunnelcap_health *health = NULL;
+    int32_t status;
+
+    (void)tail;
+    tunnelcap_health_config_init(&config, sizeof(config));
+    if (tunnelcap_health_new(&config, NULL, &health) != TUNNELCAP_OK)
+        abort();
+    status = tunnelcap_health_get_info(health, info, size);
+    tunnelcap_health_free(health);
+    free(info);
+    return status;
+}
+
 static int32_t use_mss(uint32_t size, uint8_t tail)
 {
     tunnelcap_mss_config *config = block(size);
@@ -262,6 +294,8 @@ int main(void)
         {"tunnelcap_gre_config", use_gre, 96, 96, 1},
         {"tunnelcap_ipip_config", use_ipip, 72, 72, 1},
         {"tunnelcap_lane_config", use_lane, 20, 20, 1},
+        {"tunnelcap_health_config", use_health, 56, 56, 1},
+        {"tunnelcap_health_info", use_health_info, 80, 80, 0},
         {"tunnelcap_mss_config", use_mss, 24, 24, 1},
         {"tunnelcap_table_config", use_table, 24, 24, 1},
         {"tunnelcap_tunnel", use_tunnel, 32, 32, 1},

@@ -422,6 +422,22 @@ static int32_t from_need_sa(int32_t want)
     return status;
 }
 
+/* A tunnel whose only probe is not answered. */
+static int32_t from_health(int32_t want)
+{
+    (void)want;
+    tunnelcap_health_config config;
+    tunnelcap_health *health = NULL;
+    tunnelcap_health_due due;
+    test_ok(tunnelcap_health_config_init(&config, sizeof(config)));
+    config.down_samples = 1;
+    test_ok(tunnelcap_health_new(&config, test_alloc(), &health));
+    test_ok(tunnelcap_health_tick(health, 0, &due));
+    int32_t status = tunnelcap_health_tick(health, due.next_ns, &due);
+    tunnelcap_health_free(health);
+    return status;
+}
+
 static const struct {
     int32_t status;
     int32_t (*produce)(int32_t want);
@@ -437,6 +453,7 @@ static const struct {
     {TUNNELCAP_NOT_SYN, from_mss},
     {TUNNELCAP_FRAGMENT, from_mss},
     {TUNNELCAP_REKEY_SOON, from_esp_out},
+    {TUNNELCAP_CHANGED, from_health},
     {TUNNELCAP_E_TRUNCATED, from_decap},
     {TUNNELCAP_E_MALFORMED, from_decap},
     {TUNNELCAP_E_CHECKSUM, from_decap},

@@ -55,6 +55,16 @@ static unsigned touch_all(void)
     TOUCH(tunnelcap_gre_inner_mtu);
     TOUCH(tunnelcap_gre_new);
     TOUCH(tunnelcap_gre_size);
+    TOUCH(tunnelcap_health_answer);
+    TOUCH(tunnelcap_health_config_init);
+    TOUCH(tunnelcap_health_fini);
+    TOUCH(tunnelcap_health_free);
+    TOUCH(tunnelcap_health_get_info);
+    TOUCH(tunnelcap_health_init);
+    TOUCH(tunnelcap_health_new);
+    TOUCH(tunnelcap_health_penalty);
+    TOUCH(tunnelcap_health_size);
+    TOUCH(tunnelcap_health_tick);
     TOUCH(tunnelcap_ipip_config_init);
     TOUCH(tunnelcap_ipip_decap);
     TOUCH(tunnelcap_ipip_encap);
@@ -75,6 +85,8 @@ static unsigned touch_all(void)
     TOUCH(tunnelcap_mss_clamp);
     TOUCH(tunnelcap_mss_config_init);
     TOUCH(tunnelcap_peek);
+    TOUCH(tunnelcap_probe_read);
+    TOUCH(tunnelcap_probe_write);
     TOUCH(tunnelcap_route_init);
     TOUCH(tunnelcap_status_at);
     TOUCH(tunnelcap_status_class);
