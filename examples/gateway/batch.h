@@ -10,6 +10,7 @@
 
 enum {
     BATCH_SIZE = 64,
+    BATCH_MOST_SENT = BATCH_SIZE,
     BATCH_HEADROOM = 256, /* more than any tunnel here adds; also staggers cache sets */
     BATCH_ROOM = 65536    /* an IP packet, whole */
 };

@@ -44,6 +44,15 @@ static void mark_active(gateway *g, const tunnelcap_result *result)
     g->last_ms[result->tunnel - 1] = g->now_ms;
 }
 
+/* A tunnel that had something to send may need more sequence numbers, or have got them. */
+static void mark_sent(gateway *g, const tunnelcap_result *result)
+{
+    ipsec_tunnel *tunnel = ipsec_find(&g->ipsec, result->tunnel);
+
+    if (tunnel != NULL)
+        tunnel->sent = true;
+}
+
 static void on_tun(evutil_socket_t fd, short what, void *arg)
 {
     gateway *g = arg;
@@ -58,12 +67,14 @@ static void on_tun(evutil_socket_t fd, short what, void *arg)
     }
     carry(g, tunnelcap_table_encap, NULL);
     for (uint32_t i = 0; i < g->batch.count; i++) {
+        mark_sent(g, &g->batch.results[i]);
         if (g->batch.results[i].action != TUNNELCAP_DO_SEND)
             continue;
         mark_active(g, &g->batch.results[i]);
         sender_add(&g->sender, &g->batch.pkts[i]);
     }
     sender_flush(&g->sender);
+    ipsec_reserve(&g->ipsec, g->now_ms);
 }
 
 static void deliver(gateway *g, const tunnelcap_result *result, const tunnelcap_pkt *pkt)

@@ -3,6 +3,7 @@
 #include "ipsec.h"
 
 #include "address.h"
+#include "batch.h"
 #include "ipsec_set.h"
 #include "log.h"
 
@@ -14,16 +15,19 @@ enum { MOVE_INTERVAL_MS = 1000, RETRY_INTERVAL_MS = 10000, NS_PER_MS = 1000000 }
 
 bool ipsec_open(ipsec *all, const config *conf)
 {
-    *all = (ipsec){.tunnels = calloc(conf->tunnel_count, sizeof *all->tunnels)};
-    if (all->tunnels == NULL) {
+    *all = (ipsec){.tunnels = calloc(conf->tunnel_count, sizeof *all->tunnels),
+                   .by_id = calloc(conf->tunnel_count, sizeof *all->by_id),
+                   .id_count = conf->tunnel_count};
+    if (all->tunnels == NULL || all->by_id == NULL) {
         log_line("%s", strerror(ENOMEM));
         return false;
     }
     for (size_t i = 0; i < conf->tunnel_count; i++) {
         const config_tunnel *tunnel = &conf->tunnels[i];
-        if (tunnel->kind == TUNNELCAP_KIND_ESP)
-            all->tunnels[all->count++] =
-                (ipsec_tunnel){.conf = tunnel, .peer = tunnel->encap.esp.outer.remote};
+        if (tunnel->kind != TUNNELCAP_KIND_ESP)
+            continue;
+        all->by_id[i] = &all->tunnels[all->count++];
+        *all->by_id[i] = (ipsec_tunnel){.conf = tunnel, .peer = tunnel->encap.esp.outer.remote};
     }
     if (all->count == 0)
         return true;
@@ -46,7 +50,7 @@ static bool read_keys(ipsec *all, ipsec_tunnel *first, size_t count, bool trial)
     bool good = true;
 
     for (size_t i = 0; i < count; i++)
-        good = ipsec_set_load(&first[i], all->crypto, trial) && good;
+        good = ipsec_set_load(&first[i], all->crypto, trial ? NULL : all->writer) && good;
     return good;
 }
 
@@ -75,19 +79,26 @@ static void stage_removals(tunnelcap_table *table, const ipsec_tunnel *t)
             tunnelcap_table_remove_sa(table, t->now.in[i].esp);
 }
 
-static bool stage(tunnelcap_table *table, const ipsec_tunnel *t)
+static bool set_tunnel(tunnelcap_table *table, const ipsec_tunnel *t, const ipsec_set *set,
+                       tunnelcap_esp *out)
 {
     tunnelcap_tunnel policy = t->conf->policy;
+
+    policy.mtu = set->mtu;
+    int32_t status = tunnelcap_table_set_esp(table, t->conf->id, &policy, out);
+    return status == TUNNELCAP_OK || refused(t, &set->out, status);
+}
+
+static bool stage(tunnelcap_table *table, const ipsec_tunnel *t)
+{
     int32_t status = TUNNELCAP_OK;
 
-    policy.mtu = t->next.mtu;
     for (size_t i = 0; i < t->next.in_count; i++) {
         status = tunnelcap_table_set_sa(table, t->conf->id, t->next.in[i].esp);
         if (status != TUNNELCAP_OK)
             return refused(t, &t->next.in[i], status);
     }
-    status = tunnelcap_table_set_esp(table, t->conf->id, &policy, t->next.out.esp);
-    return status == TUNNELCAP_OK || refused(t, &t->next.out, status);
+    return set_tunnel(table, t, &t->next, t->next.out.esp);
 }
 
 static bool stage_some(ipsec *all, const ipsec_tunnel *first, size_t count)
@@ -122,6 +133,40 @@ static void commit(ipsec *all)
     abort();
 }
 
+/* Take the outbound SA out of the table, or put it back. */
+static void pause_sending(ipsec *all, ipsec_tunnel *t, bool paused)
+{
+    int32_t status = tunnelcap_table_begin(all->table);
+
+    if (status != TUNNELCAP_OK ||
+        !set_tunnel(all->table, t, &t->now, paused ? NULL : t->now.out.esp)) {
+        log_line("%s: outbound SPI 0x%08x: cannot be stopped: %s", t->conf->path, t->now.out.spi,
+                 tunnelcap_status_text(status));
+        abort(); /* rather than send what is not reserved */
+    }
+    commit(all);
+    t->paused = paused;
+    log_line("%s: outbound SPI 0x%08x: %s", t->conf->path, t->now.out.spi,
+             paused ? "nothing is sent until sequence numbers can be reserved"
+                    : "sends again, with sequence numbers reserved");
+}
+
+void ipsec_reserve(ipsec *all, int64_t now_ms)
+{
+    tunnelcap_esp_state state;
+
+    for (size_t i = 0; i < all->count; i++) {
+        ipsec_tunnel *t = &all->tunnels[i];
+        if (!t->sent || t->now.out.esp == NULL)
+            continue;
+        t->sent = false;
+        tunnelcap_esp_get_state(t->now.out.esp, &state, sizeof state);
+        bool few = sequence_left(t->now.numbers, state.seq, now_ms) < BATCH_MOST_SENT;
+        if (few != t->paused)
+            pause_sending(all, t, few);
+    }
+}
+
 /* Make before break, in memory first and then in the table: packets find the old SAs or the new
  * ones, and never none. */
 static bool replace(ipsec *all, ipsec_tunnel *first, size_t count)
@@ -137,7 +182,10 @@ static bool replace(ipsec *all, ipsec_tunnel *first, size_t count)
         first[i].next = (ipsec_set){.in = NULL};
         first[i].life = TUNNELCAP_OK;
         first[i].kept_alive = UINT64_MAX;
+        first[i].sent = true;
+        first[i].paused = false;
     }
+    ipsec_reserve(all, log_now_ms());
     return true;
 }
 
@@ -145,7 +193,11 @@ bool ipsec_load(ipsec *all, tunnelcap_table *table, tunnelcap_lane *lane)
 {
     all->table = table;
     all->lane = lane;
-    return all->count == 0 || replace(all, all->tunnels, all->count);
+    if (all->count == 0)
+        return true;
+    if (all->writer == NULL)
+        all->writer = sequence_writer_new();
+    return all->writer != NULL && replace(all, all->tunnels, all->count);
 }
 
 void ipsec_close(ipsec *all)
@@ -154,16 +206,15 @@ void ipsec_close(ipsec *all)
 
     for (size_t i = 0; i < all->count; i++)
         ipsec_set_end(&all->tunnels[i].now, &none, all->lane);
+    sequence_writer_free(all->writer);
     free(all->tunnels);
+    free(all->by_id);
     *all = (ipsec){.tunnels = NULL};
 }
 
 ipsec_tunnel *ipsec_find(const ipsec *all, uint64_t id)
 {
-    for (size_t i = 0; i < all->count; i++)
-        if (all->tunnels[i].conf->id == id)
-            return &all->tunnels[i];
-    return NULL;
+    return id == 0 || id > all->id_count ? NULL : all->by_id[id - 1];
 }
 
 /* One change a second is enough for any honest far end; packets that were recorded and are sent

@@ -9,6 +9,7 @@
 
 #include "config.h"
 #include "sender_id.h"
+#include "sequence.h"
 
 /* An SA, and what tells whether a key file still holds it. */
 typedef struct ipsec_sa {
@@ -24,6 +25,8 @@ typedef struct ipsec_set {
     size_t in_count;
     uint8_t key_digest[SENDER_ID_DIGEST_SIZE]; /* of the outbound key */
     uint32_t sender_id;                        /* of the outbound SA */
+    sequence *numbers;                         /* of the outbound SA */
+    uint64_t seq_first;                        /* the first one with this sender id */
     uint32_t mtu;                              /* inner */
     uint16_t local_port;                       /* where ESP in UDP arrives; 0 without UDP */
 } ipsec_set;
@@ -37,14 +40,19 @@ typedef struct ipsec_tunnel {
     ipsec_set next;      /* being made; shares SAs that stay with `now` */
     uint64_t kept_alive; /* packets sent when the last NAT keepalive was due */
     int32_t life;        /* of the outbound SA, as told last: TUNNELCAP_OK or why to rekey */
+    bool sent;           /* in the burst at hand */
+    bool paused;         /* the outbound SA is not in the table: it waits for numbers */
 } ipsec_tunnel;
 
 typedef struct ipsec {
     const tunnelcap_crypto *crypto; /* NULL if there is no IPsec tunnel */
     tunnelcap_table *table;
     tunnelcap_lane *lane;
+    sequence_writer *writer;
     ipsec_tunnel *tunnels; /* one for each tunnel that is IPsec */
     size_t count;
+    ipsec_tunnel **by_id; /* one for each tunnel there is, NULL if it is not IPsec */
+    size_t id_count;
 } ipsec;
 
 /* Prepare to read keys: find the crypto provider if it is needed. False after a line that says
@@ -69,6 +77,11 @@ ipsec_tunnel *ipsec_find(const ipsec *all, uint64_t id);
  * configured is sent to from then on. */
 void ipsec_heard(ipsec *all, ipsec_tunnel *tunnel, const tunnelcap_addr *from, uint16_t port,
                  int64_t now_ms);
+
+/* After each burst in which tunnels were marked as `sent`: see to it that there are sequence
+ * numbers for another one. A tunnel that has too few left, since the disk does not take a
+ * reservation, pauses until it has. */
+void ipsec_reserve(ipsec *all, int64_t now_ms);
 
 /* Tell the operator when the outbound SA nears its end. */
 void ipsec_watch_life(ipsec_tunnel *tunnel, int64_t now_ms);

@@ -18,7 +18,7 @@ typedef struct work {
     const tunnelcap_crypto *crypto;
     const sa_file *file;
     const sa_file_entry *out;
-    bool trial;
+    sequence_writer *writer; /* NULL for a trial */
 } work;
 
 static const char *name_of(const work *w)
@@ -304,9 +304,11 @@ static bool resume(const work *w, tunnelcap_esp_config *c)
         return false;
     tunnelcap_esp_get_state(now->out.esp, &state, sizeof state);
     next->sender_id = now->sender_id;
+    next->numbers = now->numbers;
+    next->seq_first = now->seq_first;
     c->nonce_origin = TUNNELCAP_NONCE_RESUME;
     c->sender_id_bits = 0;
-    c->iv_start = ((uint64_t)now->sender_id << (64 - SENDER_ID_BITS)) + state.seq - 1;
+    c->iv_start = ((uint64_t)now->sender_id << (64 - SENDER_ID_BITS)) + state.seq - now->seq_first;
     c->seq_start = state.seq;
     return true;
 }
@@ -318,10 +320,13 @@ static bool make_new_out(const work *w, tunnelcap_esp_config *c,
     ipsec_set *next = &w->tunnel->next;
 
     if (!resume(w, c)) {
-        if (!sender_id_take(conf->path, conf->encap.esp.state_dir, next->key_digest,
-                            &next->sender_id))
+        next->numbers = sequence_open(w->writer, conf->path, conf->encap.esp.state_dir,
+                                      next->key_digest, c->spi, &next->seq_first);
+        if (next->numbers == NULL || !sender_id_take(conf->path, conf->encap.esp.state_dir,
+                                                     next->key_digest, &next->sender_id))
             return false;
         c->sender_id = next->sender_id;
+        c->seq_start = next->seq_first;
     }
     int32_t status = tunnelcap_esp_new(c, transform, w->crypto, NULL, &next->out.esp);
     return status == TUNNELCAP_OK || refuse_status(w, w->out, status);
@@ -340,12 +345,14 @@ static bool make_out_by(const work *w, tunnelcap_esp_config *c,
                           encrypts ? transform->encr_key_len : transform->integ_key_len,
                           next->key_digest))
         return false;
-    if (w->trial || w->tunnel->peer.family == 0)
+    if (w->writer == NULL || w->tunnel->peer.family == 0)
         return sender_id_check(w->tunnel->conf->path, w->tunnel->conf->encap.esp.state_dir);
     if (now->out.esp != NULL &&
         memcmp(now->out.digest, next->out.digest, sizeof next->out.digest) == 0) {
         next->out.esp = now->out.esp;
         next->sender_id = now->sender_id;
+        next->numbers = now->numbers;
+        next->seq_first = now->seq_first;
         return true;
     }
     return make_new_out(w, c, transform);
@@ -390,9 +397,9 @@ static bool make_set(work *w)
     return make_out(w);
 }
 
-bool ipsec_set_load(ipsec_tunnel *tunnel, const tunnelcap_crypto *crypto, bool trial)
+bool ipsec_set_load(ipsec_tunnel *tunnel, const tunnelcap_crypto *crypto, sequence_writer *writer)
 {
-    work w = {.tunnel = tunnel, .crypto = crypto, .trial = trial};
+    work w = {.tunnel = tunnel, .crypto = crypto, .writer = writer};
     sa_file *file = sa_file_load(tunnel->conf->encap.esp.key_file, SA_FILE_PRIVATE, stderr);
 
     tunnel->next = (ipsec_set){.in = NULL};
@@ -422,8 +429,20 @@ static void end_sa(tunnelcap_esp *esp, const ipsec_set *other, tunnelcap_lane *l
     tunnelcap_esp_free(esp);
 }
 
+/* Where no SA was made after all, none of the numbers has been sent. */
+static void end_numbers(ipsec_set *set)
+{
+    tunnelcap_esp_state state = {.seq = set->seq_first};
+
+    if (set->out.esp != NULL)
+        tunnelcap_esp_get_state(set->out.esp, &state, sizeof state);
+    sequence_close(set->numbers, state.seq);
+}
+
 void ipsec_set_end(ipsec_set *set, const ipsec_set *other, tunnelcap_lane *lane)
 {
+    if (set->numbers != other->numbers)
+        end_numbers(set);
     for (size_t i = 0; i < set->in_count; i++)
         end_sa(set->in[i].esp, other, lane);
     end_sa(set->out.esp, other, lane);

@@ -11,9 +11,10 @@
 enum { IPSEC_MOST_IN = 128 }; /* inbound SAs of a tunnel */
 
 /* Read the tunnel's key file and make `next` of it, with those SAs of `now` that the file still
- * holds. With `trial` the outbound SA is only tried: none is made and no sender id is taken.
- * False after lines that say what is wrong; `next` is empty then. */
-bool ipsec_set_load(ipsec_tunnel *tunnel, const tunnelcap_crypto *crypto, bool trial);
+ * holds. `writer` writes the sequence numbers of the outbound one; without it that one is only
+ * tried: none is made, and neither a sender id nor numbers are taken. False after lines that say
+ * what is wrong; `next` is empty then. */
+bool ipsec_set_load(ipsec_tunnel *tunnel, const tunnelcap_crypto *crypto, sequence_writer *writer);
 
 /* Whether a set has this SA. */
 bool ipsec_set_has(const ipsec_set *set, const tunnelcap_esp *esp);

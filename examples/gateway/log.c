@@ -15,9 +15,11 @@ void log_line(const char *format, ...)
     va_list args;
 
     va_start(args, format);
+    flockfile(stderr); /* not only one thread writes lines */
     fputs("tunnelcap-gateway: ", stderr);
     vfprintf(stderr, format, args);
     fputc('\n', stderr);
+    funlockfile(stderr);
     va_end(args);
 }
 

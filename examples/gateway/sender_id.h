@@ -14,11 +14,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SENDER_ID_BITS = 24, SENDER_ID_DIGEST_SIZE = 32 };
+enum { SENDER_ID_BITS = 24, SENDER_ID_DIGEST_SIZE = 32, SENDER_ID_NAME_SIZE = 33 };
 
 /* SHA-256 of a label and some bytes. False in a build without OpenSSL. */
 bool sender_id_digest(const char *label, const void *bytes, size_t size,
                       uint8_t digest[SENDER_ID_DIGEST_SIZE]);
+
+/* The file of a key: half of its digest in hexadecimal digits. */
+void sender_id_name(const uint8_t key_digest[SENDER_ID_DIGEST_SIZE],
+                    char name[SENDER_ID_NAME_SIZE]);
 
 /* Whether ids can be taken from this directory, as far as looking at it tells. False after a line
  * that begins with `what` and says what is wrong. */

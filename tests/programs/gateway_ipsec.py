@@ -12,6 +12,7 @@ import time
 
 from gateway_lab import (CUST4, CUST6, EDGE4, EDGE6, SIZE, At, Gateway, carry, eventually,
                          expect_refusal, inner4, inner6, ipv4, ping, run, serve)
+from gateway_sequence import SequenceNumbers, check_crash, check_pause
 
 GCM128 = {"enc": "aes-gcm", "enc_key": 16, "salt": 4, "icv_len": 16, "auth": "none"}
 GCM256 = {**GCM128, "enc_key": 32}
@@ -423,16 +424,22 @@ def check_refusals(t, program, directory, keys):
     os.chmod(everybody, 0o777)
     expect_refusal(t, "a state directory of everybody's", "everybody may write to it", program,
                    directory, {**config, "state_dir": everybody})
-    for name in os.listdir(config["state_dir"]):
-        with open(os.path.join(config["state_dir"], name), "w", encoding="ascii") as file:
-            file.write("" if name == "lock" else "16777216\n")
-    expect_refusal(t, "a key whose sender ids are used up", "new keys are needed", program,
-                   directory, config)
-    for name in os.listdir(config["state_dir"]):
-        with open(os.path.join(config["state_dir"], name), "w", encoding="ascii") as file:
-            file.write("12")
-    expect_refusal(t, "a damaged state file", "does not hold a sender id", program, directory,
-                   config)
+    for what, content, which, words in (
+            ("a key whose sender ids are used up", "16777216\n", "", "taken up 16777216 times"),
+            ("an SA whose numbers are used up", "4294967296\n", ".", "sequence numbers of this key "
+             "and SPI are used up: new keys are needed"),
+            ("damaged sender ids", "12", "", "does not hold a number"),
+            ("damaged sequence numbers", "", ".", "does not hold a number"),
+            ("sequence numbers beyond the last", "4294967297\n", ".", "does not hold a number")):
+        for name in os.listdir(config["state_dir"]):
+            if ("." in name) == (which != "") and "lock" not in name:
+                os.rename(os.path.join(config["state_dir"], name), os.path.join(directory, name))
+                with open(os.path.join(config["state_dir"], name), "w", encoding="ascii") as file:
+                    file.write(content)
+        expect_refusal(t, what, words, program, directory, config)
+        for name in os.listdir(config["state_dir"]):
+            if os.path.exists(os.path.join(directory, name)):
+                os.rename(os.path.join(directory, name), os.path.join(config["state_dir"], name))
 
 
 def check_ipsec(t, program, directory):
@@ -466,6 +473,10 @@ def check_ipsec(t, program, directory):
         check_bad_reloads(t, edge, cust, keys)
         check_rebinding(t, edge, keys)
         edge = check_restart(t, edge, program, directory, keys)
+        for check in (check_crash, check_pause):
+            edge = check(t, edge, cust, lambda: Gateway(
+                program, directory, "edge", make_config("edge", directory, keys)),
+                SequenceNumbers(directory, keys[REPLAY]), inner4(REPLAY, 1))
     finally:
         for gateway in (edge, cust):
             if gateway.process.poll() is None:
