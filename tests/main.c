@@ -28,6 +28,7 @@ static const struct {
     {"gre_encap", test_gre_encap_suite},
     {"gre_outer", test_gre_outer_suite},
     {"health", test_health_suite},
+    {"history", test_history_suite},
     {"ip", test_ip_suite},
     {"ipip", test_ipip_suite},
     {"lane", test_lane_suite},

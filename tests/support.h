@@ -49,6 +49,7 @@ Suite *test_gre_decap_suite(void);
 Suite *test_gre_encap_suite(void);
 Suite *test_gre_outer_suite(void);
 Suite *test_health_suite(void);
+Suite *test_history_suite(void);
 Suite *test_ip_suite(void);
 Suite *test_ipip_suite(void);
 Suite *test_lane_suite(void);

@@ -11,6 +11,7 @@
 #include <tunnelcap/esp.h>
 #include <tunnelcap/gre.h>
 #include <tunnelcap/health.h>
+#include <tunnelcap/history.h>
 #include <tunnelcap/ipip.h>
 #include <tunnelcap/lane.h>
 #include <tunnelcap/mss.h>

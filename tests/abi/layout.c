@@ -241,6 +241,34 @@ FIELD(tunnelcap_probe, sent_ns, 16, 16);
 FIELD(tunnelcap_probe, seq, 24, 24);
 FIELD(tunnelcap_probe, kind, 28, 28);
 
+STRUCT(tunnelcap_history_config, 24, 24);
+FIELD(tunnelcap_history_config, size, 0, 0);
+FIELD(tunnelcap_history_config, flags, 4, 4);
+FIELD(tunnelcap_history_config, keep, 8, 8);
+
+STRUCT(tunnelcap_history_totals, 32, 32);
+FIELD(tunnelcap_history_totals, encap_bytes, 0, 0);
+FIELD(tunnelcap_history_totals, encap_packets, 8, 8);
+FIELD(tunnelcap_history_totals, decap_bytes, 16, 16);
+FIELD(tunnelcap_history_totals, decap_packets, 24, 24);
+
+STRUCT(tunnelcap_history_flow, 48, 48);
+FIELD(tunnelcap_history_flow, bytes, 0, 0);
+FIELD(tunnelcap_history_flow, packets, 8, 8);
+FIELD(tunnelcap_history_flow, bit_rate, 16, 16);
+FIELD(tunnelcap_history_flow, packet_rate, 24, 24);
+FIELD(tunnelcap_history_flow, peak_bit_rate, 32, 32);
+FIELD(tunnelcap_history_flow, peak_packet_rate, 40, 40);
+
+STRUCT(tunnelcap_history_bucket, 120, 120);
+FIELD(tunnelcap_history_bucket, size, 0, 0);
+FIELD(tunnelcap_history_bucket, flags, 4, 4);
+FIELD(tunnelcap_history_bucket, start_s, 8, 8);
+FIELD(tunnelcap_history_bucket, seconds, 16, 16);
+FIELD(tunnelcap_history_bucket, state_ppm, 20, 20);
+FIELD(tunnelcap_history_bucket, encap, 24, 24);
+FIELD(tunnelcap_history_bucket, decap, 72, 72);
+
 STRUCT(tunnelcap_mss_config, 24, 24);
 FIELD(tunnelcap_mss_config, size, 0, 0);
 FIELD(tunnelcap_mss_config, flags, 4, 4);
@@ -521,6 +549,14 @@ VALUE(TUNNELCAP_HEALTH_RATE_MID, 10000);
 VALUE(TUNNELCAP_HEALTH_RATE_HIGH, 1000);
 VALUE(TUNNELCAP_PROBE_SIZE, 48);
 VALUE(TUNNELCAP_PROBE_KEY, 16);
+VALUE(TUNNELCAP_HISTORY_SECOND, 0);
+VALUE(TUNNELCAP_HISTORY_MINUTE, 1);
+VALUE(TUNNELCAP_HISTORY_FIVE_MINUTES, 2);
+VALUE(TUNNELCAP_HISTORY_HOUR, 3);
+VALUE(TUNNELCAP_HISTORY_SPANS, 4);
+VALUE(TUNNELCAP_HISTORY_LATE, 1);
+VALUE(TUNNELCAP_HISTORY_PARTIAL, 2);
+VALUE(TUNNELCAP_HISTORY_RESTART, 4);
 VALUE(TUNNELCAP_MSS_FLOOR4, 536);
 VALUE(TUNNELCAP_MSS_FLOOR6, 1220);
 VALUE(TUNNELCAP_MSS_BELOW_FLOOR, 1);

@@ -123,6 +123,41 @@ static int32_t use_health_info(uint32_t size, uint8_t tail)
     return status;
 }
 
+static int32_t use_history(uint32_t size, uint8_t tail)
+{
+    tunnelcap_history_config *config = block(size);
+    tunnelcap_history *history = NULL;
+    int32_t status = tunnelcap_history_config_init(config, size);
+
+    if (status == TUNNELCAP_OK) {
+        ((uint8_t *)config)[size - 1] |= tail;
+        status = tunnelcap_history_new(config, NULL, &history);
+        tunnelcap_history_free(history);
+    }
+    free(config);
+    return status;
+}
+
+static int32_t use_history_bucket(uint32_t size, uint8_t tail)
+{
+    static const tunnelcap_history_totals totals;
+    tunnelcap_history_config config;
+    tunnelcap_history_bucket *bucket = block(size);
+    tunnelcap_history *history = NULL;
+    int32_t status;
+
+    (void)tail;
+    tunnelcap_history_config_init(&config, sizeof(config));
+    if (tunnelcap_history_new(&config, NULL, &history) != TUNNELCAP_OK)
+        abort();
+    for (uint64_t second = 0; second < 2; second++)
+        tunnelcap_history_add(history, second * 1000000000, &totals, 0);
+    status = tunnelcap_history_get(history, TUNNELCAP_HISTORY_SECOND, 0, bucket, size);
+    tunnelcap_history_free(history);
+    free(bucket);
+    return status;
+}
+
 static int32_t use_mss(uint32_t size, uint8_t tail)
 {
     tunnelcap_mss_config *config = block(size);
@@ -296,6 +331,8 @@ int main(void)
         {"tunnelcap_lane_config", use_lane, 20, 20, 1},
         {"tunnelcap_health_config", use_health, 56, 56, 1},
         {"tunnelcap_health_info", use_health_info, 80, 80, 0},
+        {"tunnelcap_history_config", use_history, 24, 24, 1},
+        {"tunnelcap_history_bucket", use_history_bucket, 120, 120, 0},
         {"tunnelcap_mss_config", use_mss, 24, 24, 1},
         {"tunnelcap_table_config", use_table, 24, 24, 1},
         {"tunnelcap_tunnel", use_tunnel, 32, 32, 1},

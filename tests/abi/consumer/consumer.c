@@ -65,6 +65,15 @@ static unsigned touch_all(void)
     TOUCH(tunnelcap_health_penalty);
     TOUCH(tunnelcap_health_size);
     TOUCH(tunnelcap_health_tick);
+    TOUCH(tunnelcap_history_add);
+    TOUCH(tunnelcap_history_config_init);
+    TOUCH(tunnelcap_history_fini);
+    TOUCH(tunnelcap_history_free);
+    TOUCH(tunnelcap_history_get);
+    TOUCH(tunnelcap_history_init);
+    TOUCH(tunnelcap_history_new);
+    TOUCH(tunnelcap_history_percentile);
+    TOUCH(tunnelcap_history_size);
     TOUCH(tunnelcap_ipip_config_init);
     TOUCH(tunnelcap_ipip_decap);
     TOUCH(tunnelcap_ipip_encap);
