@@ -125,13 +125,16 @@ static int32_t build_policy(tunnelcap_esp *esp, const tunnelcap_esp_config *c)
     return tunnelcap_i_outer_build(&policy, 0, &esp->outer);
 }
 
-/* Whether packets differ in nothing but lengths, TOS and what counts up. */
+/* Whether packets may differ in nothing but lengths, TOS and what counts up. */
 static uint8_t is_plain(const tunnelcap_esp *esp)
 {
-    return esp->mode == TUNNELCAP_ESP_TUNNEL && esp->outer.family == TUNNELCAP_IPV4 &&
-           esp->outer.plain && !esp->outer.want_flow && esp->tfc_size == 0 &&
-           esp->tfc_multiple <= 1 && esp->hard_bytes == 0 && esp->facts.counter_mode &&
-           !esp->facts.implicit_iv && esp->facts.align == 4;
+    if (esp->mode != TUNNELCAP_ESP_TUNNEL || esp->hard_bytes != 0 || !esp->facts.counter_mode ||
+        esp->facts.implicit_iv || esp->facts.align != 4)
+        return 0;
+    if (esp->direction == TUNNELCAP_ESP_IN)
+        return esp->hard_packets == 0 && !esp->outer.dscp_uniform;
+    return esp->outer.family == TUNNELCAP_IPV4 && esp->outer.plain && !esp->outer.want_flow &&
+           esp->tfc_size == 0 && esp->tfc_multiple <= 1;
 }
 
 /* The constant part of what stands behind the outer IP header. */
@@ -146,7 +149,6 @@ static void build_template(tunnelcap_esp *esp, const tunnelcap_esp_config *c)
     tunnelcap_i_store32(p + esp->udp_len, c->spi);
     tunnelcap_i_outer_finish(&esp->outer,
                              esp->udp_len != 0 ? TUNNELCAP_I_PROTO_UDP : TUNNELCAP_I_PROTO_ESP);
-    esp->plain = is_plain(esp);
 }
 
 /* Fold all bounds of an outbound SA into one number. */
@@ -226,6 +228,9 @@ static int32_t build(tunnelcap_esp *esp, const tunnelcap_esp_config *config,
         esp->replay.esn = c.flags & TUNNELCAP_ESP_ESN;
         esp->replay.window = c.replay_mode == TUNNELCAP_REPLAY_WINDOW ? c.replay_window : 0;
         esp->replay.start = c.seq_start;
+        esp->forms = 3;
+        if (c.flags & TUNNELCAP_ESP_UDP_STRICT)
+            esp->forms = c.flags & TUNNELCAP_ESP_UDP ? 2 : 1;
         TUNNELCAP_I_STORE(esp->replay.top, c.seq_start);
     }
     if (c.direction == TUNNELCAP_ESP_IN || c.mode == TUNNELCAP_ESP_TRANSPORT)
@@ -235,6 +240,8 @@ static int32_t build(tunnelcap_esp *esp, const tunnelcap_esp_config *config,
             tunnelcap_i_outer_build(&c.outer, (uint32_t)esp->udp_len + esp->head_len, &esp->outer);
     if (status == TUNNELCAP_OK && c.direction == TUNNELCAP_ESP_OUT)
         build_template(esp, &c);
+    if (status == TUNNELCAP_OK)
+        esp->plain = is_plain(esp);
     return status;
 }
 

@@ -30,6 +30,7 @@ struct tunnelcap_esp {
     uint8_t mode;
     uint8_t plain;       /* packets may take the short way: write_plain(), prepare_plain() */
     uint8_t any_address; /* inbound: no local address configured */
+    uint8_t forms;       /* inbound: bit 0: bare packets are accepted, bit 1: those in UDP */
     uint8_t udp_len;     /* outbound: 8 in UDP, else 0 */
     uint8_t head_len;    /* ESP header and IV */
     uint8_t salt[4];
@@ -118,6 +119,17 @@ static inline uint32_t tunnelcap_i_esp_text_len(const tunnelcap_esp *esp, uint32
     if (esp->tfc_multiple > 1)
         payload = (payload + esp->tfc_multiple - 1) / esp->tfc_multiple * esp->tfc_multiple;
     return (payload + TUNNELCAP_I_ESP_TRAILER + align - 1) & ~(align - 1); /* a power of two */
+}
+
+/* Say which text behind an ESP header the provider is to work on. */
+static inline void tunnelcap_i_esp_place(const tunnelcap_esp *esp, tunnelcap_crypto_op *op,
+                                         uint8_t *header, uint32_t text_len)
+{
+    op->key = esp->key;
+    op->text = header + esp->head_len;
+    op->icv = op->text + text_len;
+    op->text_len = text_len;
+    op->head_len = esp->head_len;
 }
 
 /* Set what authenticates an ESP header besides the text: SPI and number, its high half between. */

@@ -41,7 +41,7 @@ static int32_t open_esp(const tunnelcap_esp *esp, const uint8_t *p, uint32_t len
     in_udp = o->protocol == TUNNELCAP_I_PROTO_UDP;
     if (!in_udp && o->protocol != TUNNELCAP_I_PROTO_ESP)
         return TUNNELCAP_E_PROTOCOL;
-    if ((esp->flags & TUNNELCAP_ESP_UDP_STRICT) && in_udp != !!(esp->flags & TUNNELCAP_ESP_UDP))
+    if (!(esp->forms >> in_udp & 1))
         return TUNNELCAP_E_PROTOCOL;
     if (!tunnelcap_i_header_sum_ok(p, o, meta))
         return TUNNELCAP_E_CHECKSUM;
@@ -61,11 +61,7 @@ static void write_op(const tunnelcap_esp *esp, tunnelcap_i_esp_job *job, uint8_t
     tunnelcap_crypto_op *op = &job->op;
     uint8_t *iv = header + TUNNELCAP_I_ESP_HEADER;
 
-    op->key = esp->key;
-    op->text = header + esp->head_len;
-    op->text_len = job->text_len;
-    op->icv = op->text + job->text_len;
-    op->head_len = esp->head_len;
+    tunnelcap_i_esp_place(esp, op, header, job->text_len);
     tunnelcap_i_esp_aad(esp, op, header, job->seq);
     memset(op->nonce, 0, sizeof(op->nonce));
     if (!esp->facts.counter_mode) {
@@ -83,6 +79,33 @@ static void write_op(const tunnelcap_esp *esp, tunnelcap_i_esp_job *job, uint8_t
         op->nonce[15] = 1;
 }
 
+/* The same where a counter mode's IV stands in the packet. */
+TUNNELCAP_I_INLINE void write_op_plain(const tunnelcap_esp *esp, tunnelcap_i_esp_job *job,
+                                       uint8_t *header)
+{
+    tunnelcap_crypto_op *op = &job->op;
+
+    tunnelcap_i_esp_place(esp, op, header, job->text_len);
+    tunnelcap_i_esp_aad(esp, op, header, job->seq);
+    tunnelcap_i_store64(op->nonce + 8, !esp->facts.combined); /* CTR's block counter */
+    memcpy(op->nonce, esp->salt, sizeof(esp->salt));
+    memcpy(op->nonce + esp->facts.salt_len, header + TUNNELCAP_I_ESP_HEADER, 8);
+}
+
+/* The sequence number of which a packet holds the low half; with `ahead`, what
+ * tunnelcap_esp_resync() assumes. */
+TUNNELCAP_I_INLINE uint64_t seq_of(tunnelcap_esp *esp, uint32_t low, uint32_t ahead)
+{
+    uint64_t top;
+
+    if (!esp->replay.esn)
+        return low;
+    top = TUNNELCAP_I_LOAD(esp->replay.top);
+    if (ahead != 0)
+        return ((top >> 32) + ahead) << 32 | low;
+    return tunnelcap_i_replay_infer(&esp->replay, top, low);
+}
+
 /* Everything that precedes decryption; the packet is not changed. `ahead` is added to the high
  * half of the sequence number: tunnelcap_esp_resync(). */
 static int32_t look(tunnelcap_esp *esp, tunnelcap_pkt *pkt, const tunnelcap_meta *meta,
@@ -91,7 +114,6 @@ static int32_t look(tunnelcap_esp *esp, tunnelcap_pkt *pkt, const tunnelcap_meta
     uint8_t *p = pkt->buf + pkt->off;
     uint32_t overhead = (uint32_t)esp->head_len + esp->facts.icv_len;
     uint32_t left;
-    uint32_t low;
     int32_t status = open_esp(esp, p, pkt->len, meta, &job->o);
 
     if (status != TUNNELCAP_OK)
@@ -113,18 +135,92 @@ static int32_t look(tunnelcap_esp *esp, tunnelcap_pkt *pkt, const tunnelcap_meta
     if (esp->hard_bytes != 0 && TUNNELCAP_I_LOAD(esp->bytes) >= esp->hard_bytes)
         return TUNNELCAP_E_EXPIRED;
 
-    low = tunnelcap_i_load32(p + job->o.pos + 4);
-    job->seq = low;
-    if (esp->replay.esn) {
-        job->seq = ahead == 0 ? tunnelcap_i_replay_infer(&esp->replay,
-                                                         TUNNELCAP_I_LOAD(esp->replay.top), low)
-                              : ((TUNNELCAP_I_LOAD(esp->replay.top) >> 32) + ahead) << 32 | low;
-    }
+    job->seq = seq_of(esp, tunnelcap_i_load32(p + job->o.pos + 4), ahead);
     status = tunnelcap_i_replay_check(&esp->replay, job->seq);
     if (status != TUNNELCAP_OK)
         return status;
     write_op(esp, job, p + job->o.pos);
     return TUNNELCAP_OK;
+}
+
+/* ---- the path of nearly all packets ---- */
+
+/* Whether an IPv4 packet is whole, without options and nothing to ask about, to us, and holds
+ * something ESP may be in; notes its facts. */
+TUNNELCAP_I_INLINE uint32_t open_plain4(const tunnelcap_esp *esp, const uint8_t *p, uint32_t len,
+                                        tunnelcap_i_opened *o)
+{
+    o->end = tunnelcap_i_load16(p + 2);
+    o->src = p + 12;
+    o->pos = TUNNELCAP_I_IPV4_HEADER;
+    o->family = TUNNELCAP_IPV4;
+    o->protocol = p[9];
+    o->tos = p[1];
+    return p[0] == 0x45 && o->end <= len && (tunnelcap_i_load16(p + 6) & 0x3fff) == 0 &&
+           (esp->any_address ||
+            (esp->outer.family == TUNNELCAP_IPV4 &&
+             tunnelcap_i_word32(p + 16) == tunnelcap_i_word32(esp->outer.match + 4))) &&
+           tunnelcap_i_sum20(p) == 0xffff;
+}
+
+/* The same for IPv6 without extension headers. */
+TUNNELCAP_I_INLINE uint32_t open_plain6(const tunnelcap_esp *esp, const uint8_t *p, uint32_t len,
+                                        tunnelcap_i_opened *o)
+{
+    const uint8_t *ours = esp->outer.match + 16;
+
+    o->end = TUNNELCAP_I_IPV6_HEADER + (uint32_t)tunnelcap_i_load16(p + 4);
+    o->src = p + 8;
+    o->pos = TUNNELCAP_I_IPV6_HEADER;
+    o->family = TUNNELCAP_IPV6;
+    o->protocol = p[6];
+    o->tos = tunnelcap_i_ipv6_class(p);
+    return p[0] >> 4 == 6 && o->end <= len &&
+           (esp->any_address ||
+            (esp->outer.family == TUNNELCAP_IPV6 &&
+             ((tunnelcap_i_word64(p + 24) ^ tunnelcap_i_word64(ours)) |
+              (tunnelcap_i_word64(p + 32) ^ tunnelcap_i_word64(ours + 8))) == 0));
+}
+
+/* look() for a packet that is as nearly all are: IPv4 or IPv6 without options or extension
+ * headers, whole, with an ECN of no effect, bare or in UDP without checksum, its number new. 0 for
+ * any other, be it right or wrong: it is looked at in full. */
+TUNNELCAP_I_INLINE uint32_t look_plain(tunnelcap_esp *esp, tunnelcap_pkt *pkt,
+                                       tunnelcap_i_esp_job *job)
+{
+    tunnelcap_i_opened *o = &job->o;
+    uint8_t *p = pkt->buf + pkt->off;
+    uint32_t overhead = (uint32_t)esp->head_len + esp->facts.icv_len;
+    uint32_t least = TUNNELCAP_I_UDP_HEADER + overhead + TUNNELCAP_I_ESP_TRAILER;
+
+    if (pkt->len < TUNNELCAP_I_IPV6_HEADER + least)
+        return 0; /* so that all that follows is there; no whole packet in ESP is as short */
+    if (!open_plain4(esp, p, pkt->len, o) && !open_plain6(esp, p, pkt->len, o))
+        return 0;
+    if (o->end < o->pos + least || (o->tos & 1))
+        return 0;
+    o->tos_known = 1;
+    o->in_udp = o->protocol == TUNNELCAP_I_PROTO_UDP;
+    if (o->in_udp) {
+        o->src_port = tunnelcap_i_load16(p + o->pos);
+        o->dst_port = tunnelcap_i_load16(p + o->pos + 2);
+        if (o->dst_port != esp->udp_dst_port ||
+            tunnelcap_i_load16(p + o->pos + 4) != o->end - o->pos ||
+            tunnelcap_i_load16(p + o->pos + 6) != 0)
+            return 0;
+        o->pos += TUNNELCAP_I_UDP_HEADER;
+    } else if (o->protocol != TUNNELCAP_I_PROTO_ESP) {
+        return 0;
+    }
+    p += o->pos;
+    if (!(esp->forms >> o->in_udp & 1) || tunnelcap_i_load32(p) != esp->spi)
+        return 0;
+    job->text_len = o->end - o->pos - overhead;
+    job->seq = seq_of(esp, tunnelcap_i_load32(p + 4), 0);
+    if (tunnelcap_i_replay_check(&esp->replay, job->seq) != TUNNELCAP_OK)
+        return 0;
+    write_op_plain(esp, job, p);
+    return 1;
 }
 
 /* ---- bursts ---- */
@@ -138,8 +234,9 @@ TUNNELCAP_I_INLINE int32_t prepare(tunnelcap_esp *esp, tunnelcap_pkt *pkt,
     job->esp = esp;
     job->pkt = pkt;
     job->rx = NULL;
-    job->plain = 0;
-    return look(esp, pkt, meta, ahead, job);
+    job->plain =
+        esp->plain && ahead == 0 && tunnelcap_i_meta_plain(meta) && look_plain(esp, pkt, job);
+    return job->plain ? TUNNELCAP_OK : look(esp, pkt, meta, ahead, job);
 }
 
 int32_t tunnelcap_i_esp_decap_prepare(tunnelcap_esp *esp, tunnelcap_pkt *pkt,

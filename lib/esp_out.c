@@ -170,7 +170,7 @@ TUNNELCAP_I_INLINE void set_aad(const tunnelcap_esp *esp, tunnelcap_crypto_op *o
  * nonce ends in a block counter (RFC 3686 4). */
 TUNNELCAP_I_INLINE void set_nonce(const tunnelcap_esp *esp, tunnelcap_crypto_op *op, uint64_t iv)
 {
-    tunnelcap_i_store32(op->nonce + 12, !esp->facts.combined);
+    tunnelcap_i_store64(op->nonce + 8, !esp->facts.combined);
     memcpy(op->nonce, esp->salt, 4);
     tunnelcap_i_store64(op->nonce + esp->facts.salt_len, iv);
 }
@@ -180,13 +180,8 @@ static void write_op(const tunnelcap_esp *esp, tunnelcap_i_esp_job *job, uint8_t
 {
     tunnelcap_crypto_op *op = &job->op;
     uint64_t iv = esp->iv_first + (job->seq - esp->seq_first);
-    uint8_t *text = header + esp->head_len;
 
-    op->key = esp->key;
-    op->text = text;
-    op->text_len = job->text_len;
-    op->icv = text + job->text_len;
-    op->head_len = esp->head_len;
+    tunnelcap_i_esp_place(esp, op, header, job->text_len);
     set_aad(esp, op, job->seq);
     if (esp->facts.counter_mode) {
         set_nonce(esp, op, iv);
@@ -322,11 +317,7 @@ TUNNELCAP_I_INLINE void write_plain(const tunnelcap_esp *esp, tunnelcap_i_esp_jo
     tunnelcap_i_store64(header + TUNNELCAP_I_ESP_HEADER, iv);
     memcpy(text + len, trailers[text_len - len - TUNNELCAP_I_ESP_TRAILER], 8);
 
-    op->key = esp->key;
-    op->text = text;
-    op->icv = text + text_len;
-    op->text_len = text_len;
-    op->head_len = esp->head_len;
+    tunnelcap_i_esp_place(esp, op, header, text_len);
     set_aad(esp, op, job->seq);
     set_nonce(esp, op, iv);
     pkt->off -= esp->outer.header_len;

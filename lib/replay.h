@@ -107,15 +107,22 @@ static inline uint32_t tunnelcap_i_replay_new_of(const tunnelcap_i_replay *r, ui
     return (uint32_t)(word >> 32) == (uint32_t)block ? bits & ~(uint32_t)word : bits;
 }
 
+/* Move the window up to a verified number, if it is the highest. */
+static inline void tunnelcap_i_replay_raise(tunnelcap_i_replay *r, uint64_t seq)
+{
+    uint64_t top = TUNNELCAP_I_LOAD(r->top);
+
+    while (seq > top && !TUNNELCAP_I_SWAP_IF(r->top, top, seq)) {
+    }
+}
+
 /* Mark verified numbers of one block of 32 as seen, and tell which of them were new. Checks again:
  * of two packets with one number, which may come in one burst or on two lanes, one is accepted. */
 static inline uint32_t tunnelcap_i_replay_commit_block(tunnelcap_i_replay *r, uint64_t block,
                                                        uint32_t bits)
 {
     tunnelcap_i_atomic64 *slot = NULL;
-    uint64_t top = TUNNELCAP_I_LOAD(r->top);
     uint64_t word = 0;
-    uint64_t highest;
     uint32_t fresh;
 
     if (r->window != 0) {
@@ -125,9 +132,7 @@ static inline uint32_t tunnelcap_i_replay_commit_block(tunnelcap_i_replay *r, ui
         if (bits == 0)
             return 0;
     }
-    highest = block << 5 | tunnelcap_i_replay_highest(bits);
-    while (highest > top && !TUNNELCAP_I_SWAP_IF(r->top, top, highest)) {
-    }
+    tunnelcap_i_replay_raise(r, block << 5 | tunnelcap_i_replay_highest(bits));
     if (slot == NULL)
         return bits;
     word = TUNNELCAP_I_LOAD_ACQ(*slot);

@@ -19,6 +19,7 @@ static const struct {
     {"esp_hostile", test_esp_hostile_suite},
     {"esp_life", test_esp_life_suite},
     {"esp_plain", test_esp_plain_suite},
+    {"esp_plain_in", test_esp_plain_in_suite},
     {"esp_threads", test_esp_threads_suite},
     {"esp_transport", test_esp_transport_suite},
     {"esp_tunnel", test_esp_tunnel_suite},

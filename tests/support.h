@@ -40,6 +40,7 @@ Suite *test_esp_batch_suite(void);
 Suite *test_esp_hostile_suite(void);
 Suite *test_esp_life_suite(void);
 Suite *test_esp_plain_suite(void);
+Suite *test_esp_plain_in_suite(void);
 Suite *test_esp_threads_suite(void);
 Suite *test_esp_transport_suite(void);
 Suite *test_esp_tunnel_suite(void);
