@@ -40,6 +40,7 @@ static const struct {
     {TUNNELCAP_E_DUMMY, "E_DUMMY", "a dummy packet (RFC 4303 2.6), verified"},
     {TUNNELCAP_E_IKE, "E_IKE", "IKE behind a non-ESP marker: give it to the IKE daemon"},
     {TUNNELCAP_E_NAT_KEEPALIVE, "E_NAT_KEEPALIVE", "a NAT keepalive (RFC 3948 2.3)"},
+    {TUNNELCAP_E_ICMP, "E_ICMP", "an ICMP error about no packet of ours, or not plausible"},
     {TUNNELCAP_E_HEADROOM, "E_HEADROOM", "fewer bytes before the packet than _headroom asks for"},
     {TUNNELCAP_E_TAILROOM, "E_TAILROOM", "fewer bytes behind the packet than needed"},
     {TUNNELCAP_E_TOO_BIG, "E_TOO_BIG", "larger than the tunnel's inner MTU, or than IP allows"},

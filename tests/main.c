@@ -38,6 +38,8 @@ static const struct {
     {"object", test_object_suite},
     {"outer", test_outer_suite},
     {"peek", test_peek_suite},
+    {"pmtu", test_pmtu_suite},
+    {"pmtu_search", test_pmtu_search_suite},
     {"replay", test_replay_suite},
     {"secure", test_secure_suite},
     {"status", test_status_suite},

@@ -59,6 +59,8 @@ Suite *test_mss_model_suite(void);
 Suite *test_object_suite(void);
 Suite *test_outer_suite(void);
 Suite *test_peek_suite(void);
+Suite *test_pmtu_suite(void);
+Suite *test_pmtu_search_suite(void);
 Suite *test_replay_suite(void);
 Suite *test_secure_suite(void);
 Suite *test_status_suite(void);

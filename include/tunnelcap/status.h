@@ -52,25 +52,26 @@ enum {
 
 /** -1xx: drop the packet and count the reason. */
 enum {
-    TUNNELCAP_E_TRUNCATED = -101,    /**< Ends before its headers say. */
-    TUNNELCAP_E_MALFORMED = -102,    /**< A header contradicts itself or its RFC. */
-    TUNNELCAP_E_CHECKSUM = -103,     /**< A checksum that is present is wrong. */
-    TUNNELCAP_E_NO_CHECKSUM = -104,  /**< The tunnel demands a checksum; the packet has none. */
-    TUNNELCAP_E_AUTH = -105,         /**< Wrong integrity check value (ICV). */
-    TUNNELCAP_E_PROTOCOL = -106,     /**< Not a protocol that a tunnel of this kind carries. */
-    TUNNELCAP_E_NO_TUNNEL = -107,    /**< Belongs to no tunnel here: addresses, key or port. */
-    TUNNELCAP_E_GRE_VERSION = -108,  /**< Enhanced GRE (version 1, PPTP) or a later version. */
-    TUNNELCAP_E_GRE_FLAGS = -109,    /**< GRE routing, strict source route or reserved bit 5 set. */
-    TUNNELCAP_E_SEQUENCE = -110,     /**< Out of order, and the tunnel drops such packets. */
-    TUNNELCAP_E_FRAGMENT = -111,     /**< A fragment of an outer packet: reassemble first. */
-    TUNNELCAP_E_ECN = -112,          /**< Congestion mark over a Not-ECT packet (RFC 6040 4.2). */
-    TUNNELCAP_E_LOOP = -113,         /**< The inner destination is the encapsulator itself. */
-    TUNNELCAP_E_PADDING = -114,      /**< ESP padding that RFC 4303 2.4 does not know. */
-    TUNNELCAP_E_NO_ROUTE = -115,     /**< No route for the inner destination. */
-    TUNNELCAP_E_REPLAY = -116,       /**< Seen before, or left of the replay window. */
-    TUNNELCAP_E_DUMMY = -118,        /**< A dummy packet (RFC 4303 2.6), verified. */
-    TUNNELCAP_E_IKE = -119,          /**< IKE behind a non-ESP marker: give it to the IKE daemon. */
-    TUNNELCAP_E_NAT_KEEPALIVE = -120 /**< A NAT keepalive (RFC 3948 2.3). */
+    TUNNELCAP_E_TRUNCATED = -101,   /**< Ends before its headers say. */
+    TUNNELCAP_E_MALFORMED = -102,   /**< A header contradicts itself or its RFC. */
+    TUNNELCAP_E_CHECKSUM = -103,    /**< A checksum that is present is wrong. */
+    TUNNELCAP_E_NO_CHECKSUM = -104, /**< The tunnel demands a checksum; the packet has none. */
+    TUNNELCAP_E_AUTH = -105,        /**< Wrong integrity check value (ICV). */
+    TUNNELCAP_E_PROTOCOL = -106,    /**< Not a protocol that a tunnel of this kind carries. */
+    TUNNELCAP_E_NO_TUNNEL = -107,   /**< Belongs to no tunnel here: addresses, key or port. */
+    TUNNELCAP_E_GRE_VERSION = -108, /**< Enhanced GRE (version 1, PPTP) or a later version. */
+    TUNNELCAP_E_GRE_FLAGS = -109,   /**< GRE routing, strict source route or reserved bit 5 set. */
+    TUNNELCAP_E_SEQUENCE = -110,    /**< Out of order, and the tunnel drops such packets. */
+    TUNNELCAP_E_FRAGMENT = -111,    /**< A fragment of an outer packet: reassemble first. */
+    TUNNELCAP_E_ECN = -112,         /**< Congestion mark over a Not-ECT packet (RFC 6040 4.2). */
+    TUNNELCAP_E_LOOP = -113,        /**< The inner destination is the encapsulator itself. */
+    TUNNELCAP_E_PADDING = -114,     /**< ESP padding that RFC 4303 2.4 does not know. */
+    TUNNELCAP_E_NO_ROUTE = -115,    /**< No route for the inner destination. */
+    TUNNELCAP_E_REPLAY = -116,      /**< Seen before, or left of the replay window. */
+    TUNNELCAP_E_DUMMY = -118,       /**< A dummy packet (RFC 4303 2.6), verified. */
+    TUNNELCAP_E_IKE = -119,         /**< IKE behind a non-ESP marker: give it to the IKE daemon. */
+    TUNNELCAP_E_NAT_KEEPALIVE = -120, /**< A NAT keepalive (RFC 3948 2.3). */
+    TUNNELCAP_E_ICMP = -125 /**< An ICMP error about no packet of ours, or not plausible. */
 };
 
 /** -2xx: give room, or send a smaller packet. */

@@ -18,6 +18,7 @@
 #include <tunnelcap/outer.h>
 #include <tunnelcap/packet.h>
 #include <tunnelcap/peek.h>
+#include <tunnelcap/pmtu.h>
 #include <tunnelcap/status.h>
 #include <tunnelcap/table.h>
 #include <tunnelcap/version.h>

@@ -318,6 +318,61 @@ static int32_t use_peek(uint32_t size, uint8_t tail)
     return status;
 }
 
+static int32_t use_pmtu(uint32_t size, uint8_t tail)
+{
+    tunnelcap_pmtu_config *config = block(size);
+    tunnelcap_pmtu *pmtu = NULL;
+    int32_t status = tunnelcap_pmtu_config_init(config, size);
+
+    if (status == TUNNELCAP_OK) {
+        ((uint8_t *)config)[size - 1] |= tail;
+        status = tunnelcap_pmtu_new(config, seed, NULL, &pmtu);
+        tunnelcap_pmtu_free(pmtu);
+    }
+    free(config);
+    return status;
+}
+
+/* A path MTU that has learned 1400. */
+static tunnelcap_pmtu *open_pmtu(void)
+{
+    tunnelcap_pmtu_config config;
+    tunnelcap_pmtu *pmtu = NULL;
+
+    tunnelcap_pmtu_config_init(&config, sizeof(config));
+    if (tunnelcap_pmtu_new(&config, NULL, NULL, &pmtu) != TUNNELCAP_OK ||
+        tunnelcap_pmtu_learn(pmtu, 1400, 0) != TUNNELCAP_CHANGED)
+        abort();
+    return pmtu;
+}
+
+static int32_t use_pmtu_info(uint32_t size, uint8_t tail)
+{
+    tunnelcap_pmtu_info *info = block(size);
+    tunnelcap_pmtu *pmtu = open_pmtu();
+    int32_t status = tunnelcap_pmtu_get_info(pmtu, 0, info, size);
+
+    (void)tail;
+    tunnelcap_pmtu_free(pmtu);
+    free(info);
+    return status;
+}
+
+static int32_t use_pmtu_event(uint32_t size, uint8_t tail)
+{
+    tunnelcap_pmtu_event *event = block(size);
+    tunnelcap_pmtu *pmtu = open_pmtu();
+    int32_t status = tunnelcap_pmtu_export(pmtu, 0, event, size);
+
+    if (status == TUNNELCAP_OK) {
+        ((uint8_t *)event)[size - 1] |= tail;
+        status = tunnelcap_pmtu_import(pmtu, event, 0);
+    }
+    tunnelcap_pmtu_free(pmtu);
+    free(event);
+    return status;
+}
+
 int main(void)
 {
     static const struct {
@@ -338,6 +393,9 @@ int main(void)
         {"tunnelcap_tunnel", use_tunnel, 32, 32, 1},
         {"tunnelcap_route", use_route, 56, 56, 1},
         {"tunnelcap_burst", use_burst, 80, 64, 1},
+        {"tunnelcap_pmtu_config", use_pmtu, 56, 56, 1},
+        {"tunnelcap_pmtu_event", use_pmtu_event, 24, 24, 1},
+        {"tunnelcap_pmtu_info", use_pmtu_info, 32, 32, 0},
         {"tunnelcap_stats", use_stats, 104, 104, 0},
         {"tunnelcap_tunnel_info", use_info, 76, 76, 0},
         {"tunnelcap_peek_result", use_peek, 72, 72, 0},

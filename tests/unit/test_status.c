@@ -438,6 +438,19 @@ static int32_t from_health(int32_t want)
     return status;
 }
 
+/* A path MTU of 1500 that is told of a larger one. */
+static int32_t from_pmtu(int32_t want)
+{
+    (void)want;
+    tunnelcap_pmtu_config config;
+    tunnelcap_pmtu *pmtu = NULL;
+    test_ok(tunnelcap_pmtu_config_init(&config, sizeof(config)));
+    test_ok(tunnelcap_pmtu_new(&config, NULL, test_alloc(), &pmtu));
+    int32_t status = tunnelcap_pmtu_learn(pmtu, 1501, 0);
+    tunnelcap_pmtu_free(pmtu);
+    return status;
+}
+
 static const struct {
     int32_t status;
     int32_t (*produce)(int32_t want);
@@ -473,6 +486,7 @@ static const struct {
     {TUNNELCAP_E_DUMMY, from_esp_in},
     {TUNNELCAP_E_IKE, from_esp_in},
     {TUNNELCAP_E_NAT_KEEPALIVE, from_esp_in},
+    {TUNNELCAP_E_ICMP, from_pmtu},
     {TUNNELCAP_E_HEADROOM, from_encap},
     {TUNNELCAP_E_TAILROOM, from_esp_out},
     {TUNNELCAP_E_TOO_BIG, from_encap},
