@@ -9,8 +9,9 @@ const tunnelcap_crypto *tunnelcap_crypto_openssl(void)
     return NULL;
 }
 
-const tunnelcap_crypto *tunnelcap_i_crypto_openssl_portable(void)
+const tunnelcap_crypto *tunnelcap_i_crypto_openssl_way(uint32_t way)
 {
+    (void)way;
     return NULL;
 }
 
@@ -72,6 +73,11 @@ static const cipher_facts *find_cipher(uint16_t encr)
     return NULL;
 }
 
+uint32_t tunnelcap_i_ossl_way(const void *self)
+{
+    return *(const uint8_t *)self;
+}
+
 /* Slots know keys by number: an address may be used again by another key. */
 static uint64_t next_generation(void)
 {
@@ -80,7 +86,8 @@ static uint64_t next_generation(void)
     return TUNNELCAP_I_ADD(generation, 1) + 1;
 }
 
-static int32_t init_cipher(tunnelcap_i_ossl_key *key, const tunnelcap_transform *transform)
+static int32_t init_cipher(tunnelcap_i_ossl_key *key, const tunnelcap_transform *transform,
+                           uint32_t way)
 {
     const cipher_facts *facts = find_cipher(transform->encr);
 
@@ -93,7 +100,11 @@ static int32_t init_cipher(tunnelcap_i_ossl_key *key, const tunnelcap_transform 
         return TUNNELCAP_OK;
     memcpy(key->encr_key, transform->encr_key, sizeof(key->encr_key));
     key->cipher = EVP_CIPHER_fetch(NULL, facts->names[transform->encr_key_len / 8 - 2], NULL);
-    return key->cipher != NULL ? TUNNELCAP_OK : TUNNELCAP_E_UNSUPPORTED;
+    if (key->cipher == NULL)
+        return TUNNELCAP_E_UNSUPPORTED;
+    if (facts->kind == TUNNELCAP_I_CIPHER_GCM || facts->kind == TUNNELCAP_I_CIPHER_GMAC)
+        tunnelcap_i_ossl_gcm_init(key, transform->encr_key_len, way);
+    return TUNNELCAP_OK;
 }
 
 static void key_fini(void *self, void *mem)
@@ -103,12 +114,14 @@ static void key_fini(void *self, void *mem)
     (void)self;
     EVP_CIPHER_free(key->cipher);
     EVP_CIPHER_free(key->mac_cipher);
+    EVP_CIPHER_free(key->block_cipher);
     tunnelcap_i_wipe(key, sizeof(*key));
 }
 
 static int32_t key_init(void *self, void *mem, const tunnelcap_transform *transform)
 {
     tunnelcap_i_ossl_key *key = mem;
+    uint32_t way = tunnelcap_i_ossl_way(self);
     tunnelcap_transform_info info;
     int32_t status = tunnelcap_i_transform_facts(transform, &info);
 
@@ -120,9 +133,9 @@ static int32_t key_init(void *self, void *mem, const tunnelcap_transform *transf
     key->integ_key_len = (uint8_t)transform->integ_key_len;
     memcpy(key->integ_key, transform->integ_key, sizeof(key->integ_key));
     ERR_set_mark();
-    status = init_cipher(key, transform);
+    status = init_cipher(key, transform, way);
     if (status == TUNNELCAP_OK)
-        status = tunnelcap_i_ossl_mac_init(key, transform->integ, self != NULL);
+        status = tunnelcap_i_ossl_mac_init(key, transform->integ, way);
     ERR_pop_to_mark();
     if (status == TUNNELCAP_OK)
         tunnelcap_i_ossl_choose(key);
@@ -142,7 +155,7 @@ static size_t key_size(void *self, const tunnelcap_transform *transform)
     return status == TUNNELCAP_E_UNSUPPORTED ? 0 : sizeof(key);
 }
 
-/* Both providers are the same functions; one that has a `self` keeps to what is documented. */
+/* All are the same functions; `self` tells the way. */
 #define PROVIDER(mark)                                                                             \
     {                                                                                              \
         .size = sizeof(tunnelcap_crypto), .flags = TUNNELCAP_CRYPTO_HEAP, .name = "openssl",       \
@@ -152,19 +165,19 @@ static size_t key_size(void *self, const tunnelcap_transform *transform)
         .seal = tunnelcap_i_ossl_seal, .unseal = tunnelcap_i_ossl_unseal                           \
     }
 
-const tunnelcap_crypto *tunnelcap_crypto_openssl(void)
+const tunnelcap_crypto *tunnelcap_i_crypto_openssl_way(uint32_t way)
 {
-    static const tunnelcap_crypto provider = PROVIDER(NULL);
+    static uint8_t ways[] = {TUNNELCAP_I_OSSL_WIDE, TUNNELCAP_I_OSSL_NARROW, TUNNELCAP_I_OSSL_LEAN,
+                             TUNNELCAP_I_OSSL_PORTABLE};
+    static const tunnelcap_crypto providers[TUNNELCAP_I_OSSL_WAYS] = {
+        PROVIDER(&ways[0]), PROVIDER(&ways[1]), PROVIDER(&ways[2]), PROVIDER(&ways[3])};
 
-    return &provider;
+    return &providers[way];
 }
 
-const tunnelcap_crypto *tunnelcap_i_crypto_openssl_portable(void)
+const tunnelcap_crypto *tunnelcap_crypto_openssl(void)
 {
-    static uint8_t mark;
-    static const tunnelcap_crypto provider = PROVIDER(&mark);
-
-    return &provider;
+    return tunnelcap_i_crypto_openssl_way(TUNNELCAP_I_OSSL_WIDE);
 }
 
 #endif

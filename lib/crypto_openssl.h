@@ -2,7 +2,8 @@
 /* Copyright (c) 2026, The tunnelcap authors */
 /*
  * The provider on libcrypto, its parts: keys (crypto_openssl.c), lanes (crypto_openssl_lane.c),
- * ciphers (crypto_openssl_cipher.c) and separate integrity (crypto_openssl_mac.c).
+ * ciphers (crypto_openssl_cipher.c), GCM by bursts (crypto_openssl_gcm.c) and separate integrity
+ * (crypto_openssl_mac.c).
  *
  * A key is plain memory: what a transform says, and what can be computed from it once. Contexts
  * of libcrypto change with each use, so they belong to lanes: a lane has slots, and a slot holds
@@ -14,9 +15,18 @@
 #include <tunnelcap/crypto.h>
 #include <tunnelcap/status.h>
 
-/* The provider restricted to documented call patterns and to EVP, for the tests; NULL without
- * OpenSSL. */
-const tunnelcap_crypto *tunnelcap_i_crypto_openssl_portable(void);
+/* How much of libcrypto is relied on, from the fastest way to the one that is always there. Each
+ * takes the next where the processor, libcrypto or its configuration does not allow it. */
+enum {
+    TUNNELCAP_I_OSSL_WIDE,     /* GCM by bursts, two blocks of GHASH at a time */
+    TUNNELCAP_I_OSSL_NARROW,   /* one block of GHASH at a time */
+    TUNNELCAP_I_OSSL_LEAN,     /* everything packet by packet, in short call patterns */
+    TUNNELCAP_I_OSSL_PORTABLE, /* documented call patterns, and EVP alone */
+    TUNNELCAP_I_OSSL_WAYS
+};
+
+/* The provider from one of these ways on, for the tests; NULL without OpenSSL. */
+const tunnelcap_crypto *tunnelcap_i_crypto_openssl_way(uint32_t way);
 
 #ifdef TUNNELCAP_WITH_OPENSSL
 
@@ -28,6 +38,8 @@ const tunnelcap_crypto *tunnelcap_i_crypto_openssl_portable(void);
 #include <openssl/md5.h>
 #include <openssl/params.h>
 #include <openssl/sha.h>
+
+#include "ghash.h"
 
 #if !defined(OPENSSL_NO_DEPRECATED_3_0) && !defined(OPENSSL_NO_MD5)
 #define TUNNELCAP_I_HASH_STATES 1
@@ -79,6 +91,7 @@ struct tunnelcap_i_ossl_key {
     tunnelcap_i_ossl_mac *mac;      /* separate integrity, or NULL */
     EVP_CIPHER *cipher;             /* NULL: no encryption */
     EVP_CIPHER *mac_cipher;         /* AES-CBC for CMAC and XCBC, or NULL */
+    EVP_CIPHER *block_cipher;       /* AES-ECB for GCM and GMAC by bursts, or NULL */
     uint8_t icv_len;
     uint8_t block;     /* a power of 2 that text_len must be a multiple of */
     uint8_t nonce_len; /* CCM must be told */
@@ -96,6 +109,7 @@ struct tunnelcap_i_ossl_key {
             uint8_t full[TUNNELCAP_I_BLOCK];    /* goes into a last block that is whole */
             uint8_t partial[TUNNELCAP_I_BLOCK]; /* goes into one that was padded */
         } cbc;
+        tunnelcap_i_ghash_key ghash; /* with a block_cipher */
     } mac_state;
 };
 
@@ -111,6 +125,7 @@ struct tunnelcap_i_ossl_slot {
     uint32_t next; /* in its bucket or in the free list; slot number + 1 */
     uint8_t used;  /* since the hand of the clock passed */
     uint8_t lean;  /* the short call patterns work with this cipher */
+    uint8_t bulk;  /* the context is of the key's block_cipher, for bursts */
     uint8_t nonce_state;
     uint8_t kind; /* TUNNELCAP_I_CIPHER_ that the context was prepared for */
     EVP_CIPHER_CTX *cipher;
@@ -120,7 +135,7 @@ struct tunnelcap_i_ossl_slot {
     uint8_t mac_chain[TUNNELCAP_I_BLOCK]; /* the same of the integrity context */
 };
 
-enum { TUNNELCAP_I_LEAN_CIPHERS = 4, TUNNELCAP_I_SCRATCH = 2048 };
+enum { TUNNELCAP_I_LEAN_CIPHERS = 4, TUNNELCAP_I_BULK_CIPHERS = 3, TUNNELCAP_I_SCRATCH = 8192 };
 
 struct tunnelcap_i_ossl_lane {
     tunnelcap_i_ossl_slot *slots;
@@ -131,9 +146,13 @@ struct tunnelcap_i_ossl_lane {
     uint32_t hand;                              /* of the clock */
     EVP_MAC_CTX *hmac[TUNNELCAP_I_HASHES];      /* NULL: not offered by libcrypto */
     EVP_CIPHER *lean[TUNNELCAP_I_LEAN_CIPHERS]; /* ciphers that passed the trial, or NULL */
+    EVP_CIPHER *bulk[TUNNELCAP_I_BULK_CIPHERS]; /* block ciphers that passed theirs, or NULL */
     tunnelcap_i_hash_state hash;
     uint8_t scratch[TUNNELCAP_I_SCRATCH + 2 * TUNNELCAP_I_BLOCK];
 };
+
+/* The way of a provider, by its `self`. */
+uint32_t tunnelcap_i_ossl_way(const void *self);
 
 /* ---- ciphers ---- */
 
@@ -158,8 +177,30 @@ int32_t tunnelcap_i_ossl_cipher_bind(tunnelcap_i_ossl_slot *slot, const tunnelca
 int32_t tunnelcap_i_ossl_cbc_bind(EVP_CIPHER_CTX *ctx, const EVP_CIPHER *cipher, const uint8_t *key,
                                   int direction);
 
+/* ---- GCM by bursts ---- */
+
+/* Prepare a key of GCM or GMAC for bursts: sets key->block_cipher, or leaves it NULL where that
+ * cannot be done or is not wanted. */
+void tunnelcap_i_ossl_gcm_init(tunnelcap_i_ossl_key *key, uint32_t key_len, uint32_t way);
+
+/* Put a key into a context. */
+int32_t tunnelcap_i_ossl_gcm_bind(EVP_CIPHER_CTX *ctx, const tunnelcap_i_ossl_key *key);
+
+/* Carry out n operations of one key, each with its status. TUNNELCAP_E_CRYPTO if libcrypto has
+ * failed with one of them. */
+int32_t tunnelcap_i_ossl_gcm_run(tunnelcap_i_ossl_lane *lane, tunnelcap_i_ossl_slot *slot,
+                                 const tunnelcap_i_ossl_key *key, tunnelcap_crypto_op *const *ops,
+                                 uint32_t n, int direction);
+
+/* ---- trials ---- */
+
 /* 1 if the short call patterns do with this cipher what the documented ones do. */
-uint32_t tunnelcap_i_ossl_lean_trial(EVP_CIPHER *cipher, uint8_t kind);
+uint32_t tunnelcap_i_ossl_try_lean(EVP_CIPHER *cipher, uint8_t kind);
+
+/* The block cipher for bursts of a GCM cipher, if they do what the documented calls of the latter
+ * do; or NULL. */
+EVP_CIPHER *tunnelcap_i_ossl_try_bulk(tunnelcap_i_ossl_lane *lane, EVP_CIPHER *cipher,
+                                      uint32_t way);
 
 /* ---- separate integrity ---- */
 
@@ -167,7 +208,7 @@ uint32_t tunnelcap_i_ossl_lean_trial(EVP_CIPHER *cipher, uint8_t kind);
 extern const char *const tunnelcap_i_hash_names[TUNNELCAP_I_HASHES];
 
 /* Prepare integrity; sets key->mac. */
-int32_t tunnelcap_i_ossl_mac_init(tunnelcap_i_ossl_key *key, uint16_t integ, uint32_t portable);
+int32_t tunnelcap_i_ossl_mac_init(tunnelcap_i_ossl_key *key, uint16_t integ, uint32_t way);
 
 /* Put a key into a slot's integrity context. */
 int32_t tunnelcap_i_ossl_mac_bind(tunnelcap_i_ossl_slot *slot, const tunnelcap_i_ossl_key *key);

@@ -3,7 +3,9 @@
 /*
  * Implementation notes
  *
- * Most of what a small packet costs with EVP is calls. Two short patterns save them:
+ * Most of what a small packet costs with EVP is calls. GCM has a way of its own around them
+ * (crypto_openssl_gcm.c); where that cannot be gone, and for ChaCha20-Poly1305, two short patterns
+ * save some:
  *
  * - GCM sealing: libcrypto keeps a counter for TLS records. One EVP_CIPHER_CTX_get_params() reads
  *   the tag of a packet and loads the nonce of the next, and tells which nonce it has loaded.
@@ -11,7 +13,7 @@
  * - Opening: one EVP_CIPHER_CTX_set_params() sets the expected tag and the nonce.
  *
  * libcrypto does not promise that. So each lane tries the patterns against the documented ones
- * when it is made (tunnelcap_i_ossl_lean_trial()), and uses the documented ones, an initialisation
+ * when it is made (crypto_openssl_trial.c), and uses the documented ones, an initialisation
  * and a tag call for each packet, where they do not agree.
  *
  * No pattern chooses a nonce. A packet is sealed only under the nonce of its operation: either it
@@ -386,6 +388,8 @@ int32_t tunnelcap_i_ossl_cipher_bind(tunnelcap_i_ossl_slot *slot, const tunnelca
 
     slot->nonce_state = TUNNELCAP_I_NONCE_UNKNOWN;
     memset(slot->chain, 0, sizeof(slot->chain));
+    if (slot->bulk)
+        return tunnelcap_i_ossl_gcm_bind(slot->cipher, key);
     if (key->cipher == NULL)
         return TUNNELCAP_OK;
     if (key->kind == TUNNELCAP_I_CIPHER_CBC)
@@ -399,77 +403,6 @@ int32_t tunnelcap_i_ossl_cipher_bind(tunnelcap_i_ossl_slot *slot, const tunnelca
         !EVP_CIPHER_CTX_set_params(slot->cipher, counting))
         return TUNNELCAP_E_CRYPTO;
     return TUNNELCAP_OK;
-}
-
-/* ---- trial of the short patterns ---- */
-
-enum { TRIAL_TEXT = 40, TRIAL_ICV = 16 };
-
-typedef struct trial {
-    tunnelcap_i_ossl_key key;
-    tunnelcap_i_ossl_slot slots[3]; /* documented seal, short seal, short open */
-} trial;
-
-static int trial_begin(trial *t)
-{
-    static const uint8_t directions[] = {TUNNELCAP_I_SEAL, TUNNELCAP_I_SEAL, TUNNELCAP_I_OPEN};
-    int ok = 1;
-
-    for (uint32_t i = 0; i < 3; i++) {
-        t->slots[i].lean = i > 0;
-        t->slots[i].cipher = EVP_CIPHER_CTX_new();
-        ok = ok && t->slots[i].cipher != NULL &&
-             tunnelcap_i_ossl_cipher_bind(&t->slots[i], &t->key, directions[i]) == TUNNELCAP_OK;
-    }
-    return ok;
-}
-
-/* Seal one packet both ways, refuse a forgery of it, open it. */
-static int trial_packet(trial *t, uint64_t iv)
-{
-    uint8_t plain[TRIAL_TEXT], text[TRIAL_TEXT], want[TRIAL_TEXT];
-    uint8_t icv[TRIAL_ICV], want_icv[TRIAL_ICV];
-    tunnelcap_crypto_op op = {.text = want, .icv = want_icv, .text_len = TRIAL_TEXT};
-    int same;
-
-    for (uint32_t i = 0; i < 8; i++)
-        op.nonce[4 + i] = (uint8_t)(iv >> (56 - 8 * i));
-    for (uint32_t i = 0; i < TRIAL_TEXT; i++)
-        plain[i] = (uint8_t)(iv + i);
-    memcpy(want, plain, TRIAL_TEXT);
-    memcpy(text, plain, TRIAL_TEXT);
-    if (t->key.run[TUNNELCAP_I_SEAL](NULL, &t->slots[0], &t->key, &op) != TUNNELCAP_OK)
-        return 0;
-    op.text = text;
-    op.icv = icv;
-    if (t->key.run[TUNNELCAP_I_SEAL](NULL, &t->slots[1], &t->key, &op) != TUNNELCAP_OK)
-        return 0;
-    same = memcmp(text, want, TRIAL_TEXT) == 0 && memcmp(icv, want_icv, TRIAL_ICV) == 0;
-    icv[0] ^= 1;
-    same &= t->key.run[TUNNELCAP_I_OPEN](NULL, &t->slots[2], &t->key, &op) == TUNNELCAP_E_AUTH;
-    op.text = want;
-    op.icv = want_icv;
-    same &= t->key.run[TUNNELCAP_I_OPEN](NULL, &t->slots[2], &t->key, &op) == TUNNELCAP_OK;
-    return same && memcmp(want, plain, TRIAL_TEXT) == 0;
-}
-
-uint32_t tunnelcap_i_ossl_lean_trial(EVP_CIPHER *cipher, uint8_t kind)
-{
-    /* In sequence, with jumps either way, over a carry, and at the end of the counter. */
-    static const uint64_t ivs[] = {
-        7, 8, 9, 10, 200, 201, 202, 3, 255, 256, 257, UINT64_MAX - 1, UINT64_MAX, 0, 1};
-    trial t = {.key = {.kind = kind, .icv_len = TRIAL_ICV, .cipher = cipher}};
-    int ok;
-
-    tunnelcap_i_ossl_choose(&t.key);
-    ERR_set_mark();
-    ok = trial_begin(&t);
-    for (uint32_t i = 0; ok && i < sizeof(ivs) / sizeof(ivs[0]); i++)
-        ok = trial_packet(&t, ivs[i]);
-    for (uint32_t i = 0; i < 3; i++)
-        EVP_CIPHER_CTX_free(t.slots[i].cipher);
-    ERR_pop_to_mark();
-    return ok != 0;
 }
 
 #endif

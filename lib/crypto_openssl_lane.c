@@ -83,9 +83,31 @@ static void release_slot(tunnelcap_i_ossl_lane *lane, tunnelcap_i_ossl_slot *slo
     lane->free = number_of(lane, slot);
 }
 
-static uint32_t has_ciphers_of(const tunnelcap_i_ossl_slot *slot, const tunnelcap_i_ossl_key *key)
+static uint32_t is_among(EVP_CIPHER *const *ciphers, uint32_t n, const EVP_CIPHER *cipher)
 {
-    return (key->cipher == NULL || EVP_CIPHER_CTX_get0_cipher(slot->cipher) == key->cipher) &&
+    for (uint32_t i = 0; cipher != NULL && i < n; i++) {
+        if (ciphers[i] == cipher)
+            return 1;
+    }
+    return 0;
+}
+
+static uint32_t is_lean(const tunnelcap_i_ossl_lane *lane, const tunnelcap_i_ossl_key *key)
+{
+    return is_among(lane->lean, TUNNELCAP_I_LEAN_CIPHERS, key->cipher);
+}
+
+static uint32_t is_bulk(const tunnelcap_i_ossl_lane *lane, const tunnelcap_i_ossl_key *key)
+{
+    return is_among(lane->bulk, TUNNELCAP_I_BULK_CIPHERS, key->block_cipher);
+}
+
+static uint32_t has_ciphers_of(const tunnelcap_i_ossl_lane *lane, const tunnelcap_i_ossl_slot *slot,
+                               const tunnelcap_i_ossl_key *key)
+{
+    const EVP_CIPHER *cipher = is_bulk(lane, key) ? key->block_cipher : key->cipher;
+
+    return (cipher == NULL || EVP_CIPHER_CTX_get0_cipher(slot->cipher) == cipher) &&
            (key->mac_cipher == NULL || EVP_CIPHER_CTX_get0_cipher(slot->mac) == key->mac_cipher);
 }
 
@@ -104,22 +126,13 @@ static tunnelcap_i_ossl_slot *evict_slot(tunnelcap_i_ossl_lane *lane,
             continue;
         }
         looks++;
-        if (victim == NULL || has_ciphers_of(slot, key))
+        if (victim == NULL || has_ciphers_of(lane, slot, key))
             victim = slot;
-        if (has_ciphers_of(slot, key))
+        if (has_ciphers_of(lane, slot, key))
             break;
     }
     unlink_slot(lane, victim);
     return victim;
-}
-
-static uint32_t is_lean(const tunnelcap_i_ossl_lane *lane, const tunnelcap_i_ossl_key *key)
-{
-    for (uint32_t i = 0; i < TUNNELCAP_I_LEAN_CIPHERS; i++) {
-        if (lane->lean[i] != NULL && lane->lean[i] == key->cipher)
-            return 1;
-    }
-    return 0;
 }
 
 static int32_t bind_slot(tunnelcap_i_ossl_lane *lane, tunnelcap_i_ossl_slot *slot,
@@ -128,6 +141,7 @@ static int32_t bind_slot(tunnelcap_i_ossl_lane *lane, tunnelcap_i_ossl_slot *slo
     int32_t status;
 
     slot->lean = (uint8_t)is_lean(lane, key);
+    slot->bulk = (uint8_t)is_bulk(lane, key);
     status = tunnelcap_i_ossl_cipher_bind(slot, key, direction);
     return status == TUNNELCAP_OK ? tunnelcap_i_ossl_mac_bind(slot, key) : status;
 }
@@ -158,22 +172,53 @@ static tunnelcap_i_ossl_slot *get_slot(tunnelcap_i_ossl_lane *lane, const tunnel
 
 /* ---- operations ---- */
 
-static int32_t run_one(tunnelcap_i_ossl_lane *lane, tunnelcap_crypto_op *op, int direction)
+/* libcrypto would keep a part of a block for later, where it is lost. */
+static uint32_t is_sound(const tunnelcap_crypto_op *op)
 {
     const tunnelcap_i_ossl_key *key = op->key;
-    tunnelcap_i_ossl_slot *slot;
-    int32_t status;
 
-    /* libcrypto would keep a part of a block for later, where it is lost. */
-    if ((op->text_len & (key->block - 1u)) != 0 || op->text_len > INT_MAX / 2)
-        return TUNNELCAP_E_CRYPTO;
-    slot = get_slot(lane, key, direction);
-    if (slot == NULL)
-        return TUNNELCAP_E_CRYPTO;
-    status = key->run[direction](lane, slot, key, op);
-    if (status == TUNNELCAP_E_CRYPTO)
+    return (op->text_len & (key->block - 1u)) == 0 && op->text_len <= INT_MAX / 2;
+}
+
+/* How many of the next operations can be carried out together: those of one key, or one that
+ * cannot be carried out at all. */
+static uint32_t count_alike(tunnelcap_crypto_op *const *ops, uint32_t n)
+{
+    uint32_t i = 0;
+
+    while (i < n && ops[i]->key == ops[0]->key && is_sound(ops[i]))
+        i++;
+    return i > 0 ? i : 1;
+}
+
+/* Carry out operations of one key until libcrypto fails; how many have a status now. The slot of
+ * a failure is given up, as is the text: whatever is not verified is wiped. */
+static uint32_t run_alike(tunnelcap_i_ossl_lane *lane, tunnelcap_crypto_op *const *ops, uint32_t n,
+                          int direction)
+{
+    const tunnelcap_i_ossl_key *key = ops[0]->key;
+    tunnelcap_i_ossl_slot *slot = is_sound(ops[0]) ? get_slot(lane, key, direction) : NULL;
+    int32_t status = TUNNELCAP_E_CRYPTO;
+    uint32_t done = 0;
+
+    if (slot == NULL) {
+        ops[done++]->status = status;
+    } else if (slot->bulk) {
+        status = tunnelcap_i_ossl_gcm_run(lane, slot, key, ops, n, direction);
+        done = n;
+    } else {
+        do {
+            status = key->run[direction](lane, slot, key, ops[done]);
+            ops[done++]->status = status;
+        } while (status != TUNNELCAP_E_CRYPTO && done < n);
+    }
+    if (slot != NULL && status == TUNNELCAP_E_CRYPTO)
         release_slot(lane, slot);
-    return status;
+    for (uint32_t i = 0; i < done; i++) {
+        if (ops[i]->status != TUNNELCAP_OK)
+            tunnelcap_i_wipe(ops[i]->text, ops[i]->text_len);
+    }
+    return done;
 }
 
 static void prefetch(const void *at)
@@ -207,27 +252,18 @@ static void fetch_group(const tunnelcap_i_ossl_lane *lane, tunnelcap_crypto_op *
     }
 }
 
-static uint32_t has_many_keys(tunnelcap_crypto_op *const *ops, uint32_t n)
-{
-    for (uint32_t i = 1; i < n; i++) {
-        if (ops[i]->key != ops[0]->key)
-            return 1;
-    }
-    return 0;
-}
-
 static void run_all(tunnelcap_i_ossl_lane *lane, tunnelcap_crypto_op *const *ops, uint32_t n,
                     int direction)
 {
-    for (uint32_t at = 0; at < n; at += GROUP) {
-        uint32_t count = n - at < GROUP ? n - at : GROUP;
-        if (has_many_keys(ops + at, count))
-            fetch_group(lane, ops + at, count, direction);
-        for (uint32_t i = at; i < at + count; i++) {
-            ops[i]->status = run_one(lane, ops[i], direction);
-            if (ops[i]->status != TUNNELCAP_OK)
-                tunnelcap_i_wipe(ops[i]->text, ops[i]->text_len);
+    uint32_t fetched = 0;
+
+    for (uint32_t at = 0; at < n;) {
+        uint32_t count = count_alike(ops + at, n - at);
+        if (at >= fetched && count < GROUP && count < n - at) {
+            fetched = n - at < GROUP ? n : at + GROUP;
+            fetch_group(lane, ops + at, fetched - at, direction);
         }
+        at += run_alike(lane, ops + at, count, direction);
     }
 }
 
@@ -288,8 +324,8 @@ static void init_hmac(tunnelcap_i_ossl_lane *lane)
     EVP_MAC_free(hmac);
 }
 
-/* Find out which ciphers may be called by the short patterns. */
-static void try_lean(tunnelcap_i_ossl_lane *lane)
+/* Find out which ciphers may be called by the short patterns, and which by bursts. */
+static void try_ciphers(tunnelcap_i_ossl_lane *lane, uint32_t way)
 {
     static const struct {
         const char *name;
@@ -301,7 +337,11 @@ static void try_lean(tunnelcap_i_ossl_lane *lane)
 
     for (uint32_t i = 0; i < TUNNELCAP_I_LEAN_CIPHERS; i++) {
         EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, ciphers[i].name, NULL);
-        if (cipher != NULL && tunnelcap_i_ossl_lean_trial(cipher, ciphers[i].kind))
+        if (cipher == NULL)
+            continue;
+        if (i < TUNNELCAP_I_BULK_CIPHERS)
+            lane->bulk[i] = tunnelcap_i_ossl_try_bulk(lane, cipher, way);
+        if (tunnelcap_i_ossl_try_lean(cipher, ciphers[i].kind))
             lane->lean[i] = cipher;
         else
             EVP_CIPHER_free(cipher);
@@ -311,6 +351,7 @@ static void try_lean(tunnelcap_i_ossl_lane *lane)
 int32_t tunnelcap_i_ossl_lane_init(void *self, void *mem, uint32_t max_burst, uint32_t key_slots)
 {
     tunnelcap_i_ossl_lane *lane = mem;
+    uint32_t way = tunnelcap_i_ossl_way(self);
 
     (void)max_burst;
     lay_out(mem, key_slots, lane);
@@ -327,8 +368,8 @@ int32_t tunnelcap_i_ossl_lane_init(void *self, void *mem, uint32_t max_burst, ui
     }
     ERR_set_mark();
     init_hmac(lane);
-    if (self == NULL)
-        try_lean(lane);
+    if (way < TUNNELCAP_I_OSSL_PORTABLE)
+        try_ciphers(lane, way);
     ERR_pop_to_mark();
     return TUNNELCAP_OK;
 }
@@ -380,6 +421,8 @@ void tunnelcap_i_ossl_lane_fini(void *self, void *mem)
         EVP_MAC_CTX_free(lane->hmac[i]);
     for (uint32_t i = 0; i < TUNNELCAP_I_LEAN_CIPHERS; i++)
         EVP_CIPHER_free(lane->lean[i]);
+    for (uint32_t i = 0; i < TUNNELCAP_I_BULK_CIPHERS; i++)
+        EVP_CIPHER_free(lane->bulk[i]);
     tunnelcap_i_wipe(lane, tunnelcap_i_ossl_lane_size(self, 0, lane->slot_count));
 }
 

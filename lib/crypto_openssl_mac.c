@@ -141,15 +141,15 @@ static int32_t hmac_evp(tunnelcap_i_ossl_lane *lane, tunnelcap_i_ossl_slot *slot
     return ok ? TUNNELCAP_OK : TUNNELCAP_E_CRYPTO;
 }
 
-static int32_t hmac_init(tunnelcap_i_ossl_key *key, uint8_t hash_id, uint32_t portable)
+static int32_t hmac_init(tunnelcap_i_ossl_key *key, uint8_t hash_id, uint32_t way)
 {
     key->hash = hash_id;
     key->mac = hmac_evp;
 #ifdef TUNNELCAP_I_HASH_STATES
-    if (!portable && !EVP_default_properties_is_fips_enabled(NULL))
+    if (way < TUNNELCAP_I_OSSL_PORTABLE && !EVP_default_properties_is_fips_enabled(NULL))
         return hmac_states_init(key);
 #else
-    (void)portable;
+    (void)way;
 #endif
     return TUNNELCAP_OK;
 }
@@ -184,13 +184,14 @@ static uint32_t end_message(const tunnelcap_i_ossl_key *key, const tunnelcap_cry
 static int32_t cbc_mac(tunnelcap_i_ossl_lane *lane, tunnelcap_i_ossl_slot *slot,
                        const tunnelcap_i_ossl_key *key, const tunnelcap_crypto_op *op, uint8_t *out)
 {
+    enum { PART = 2048 };
     uint8_t *scratch = lane->scratch;
     size_t left;
     const uint8_t *bytes = packet_bytes(op, &left);
     uint32_t first = 1;
 
     do {
-        uint32_t n = left < TUNNELCAP_I_SCRATCH ? (uint32_t)left : TUNNELCAP_I_SCRATCH;
+        uint32_t n = left < PART ? (uint32_t)left : PART;
         int done;
 
         memcpy(scratch, bytes, n);
@@ -273,21 +274,21 @@ static int32_t cbc_mac_init(tunnelcap_i_ossl_key *key, uint16_t integ)
 
 /* ---- choice ---- */
 
-int32_t tunnelcap_i_ossl_mac_init(tunnelcap_i_ossl_key *key, uint16_t integ, uint32_t portable)
+int32_t tunnelcap_i_ossl_mac_init(tunnelcap_i_ossl_key *key, uint16_t integ, uint32_t way)
 {
     switch (integ) {
     case TUNNELCAP_INTEG_NONE:
         return TUNNELCAP_OK;
     case TUNNELCAP_INTEG_HMAC_MD5_96:
-        return hmac_init(key, TUNNELCAP_I_HASH_MD5, portable);
+        return hmac_init(key, TUNNELCAP_I_HASH_MD5, way);
     case TUNNELCAP_INTEG_HMAC_SHA1_96:
-        return hmac_init(key, TUNNELCAP_I_HASH_SHA1, portable);
+        return hmac_init(key, TUNNELCAP_I_HASH_SHA1, way);
     case TUNNELCAP_INTEG_HMAC_SHA2_256_128:
-        return hmac_init(key, TUNNELCAP_I_HASH_SHA256, portable);
+        return hmac_init(key, TUNNELCAP_I_HASH_SHA256, way);
     case TUNNELCAP_INTEG_HMAC_SHA2_384_192:
-        return hmac_init(key, TUNNELCAP_I_HASH_SHA384, portable);
+        return hmac_init(key, TUNNELCAP_I_HASH_SHA384, way);
     case TUNNELCAP_INTEG_HMAC_SHA2_512_256:
-        return hmac_init(key, TUNNELCAP_I_HASH_SHA512, portable);
+        return hmac_init(key, TUNNELCAP_I_HASH_SHA512, way);
     case TUNNELCAP_INTEG_AES_CMAC_96:
     case TUNNELCAP_INTEG_AES_XCBC_96:
         return cbc_mac_init(key, integ);

@@ -13,6 +13,7 @@ static const struct {
 } suites[] = {
     {"checksum", test_checksum_suite},
     {"crypto", test_crypto_suite},
+    {"crypto_gcm", test_crypto_gcm_suite},
     {"crypto_self_test", test_crypto_self_test_suite},
     {"esp", test_esp_suite},
     {"esp_batch", test_esp_batch_suite},
@@ -24,6 +25,7 @@ static const struct {
     {"esp_transport", test_esp_transport_suite},
     {"esp_tunnel", test_esp_tunnel_suite},
     {"esp_udp", test_esp_udp_suite},
+    {"ghash", test_ghash_suite},
     {"gre", test_gre_suite},
     {"gre_decap", test_gre_decap_suite},
     {"gre_encap", test_gre_encap_suite},

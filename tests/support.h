@@ -34,6 +34,7 @@ Suite *test_suite(const char *name, const TTest *const *tests, size_t count);
 
 Suite *test_checksum_suite(void);
 Suite *test_crypto_suite(void);
+Suite *test_crypto_gcm_suite(void);
 Suite *test_crypto_self_test_suite(void);
 Suite *test_esp_suite(void);
 Suite *test_esp_batch_suite(void);
@@ -45,6 +46,7 @@ Suite *test_esp_threads_suite(void);
 Suite *test_esp_transport_suite(void);
 Suite *test_esp_tunnel_suite(void);
 Suite *test_esp_udp_suite(void);
+Suite *test_ghash_suite(void);
 Suite *test_gre_suite(void);
 Suite *test_gre_decap_suite(void);
 Suite *test_gre_encap_suite(void);
