@@ -390,6 +390,21 @@ int32_t tunnelcap_i_payload_look(const tunnelcap_i_outer *outer, const tunnelcap
     return TUNNELCAP_OK;
 }
 
+uint8_t tunnelcap_i_kind_of(uint8_t protocol)
+{
+    switch (protocol) {
+    case TUNNELCAP_I_PROTO_GRE:
+        return TUNNELCAP_KIND_GRE;
+    case TUNNELCAP_I_PROTO_ESP:
+        return TUNNELCAP_KIND_ESP;
+    case TUNNELCAP_I_PROTO_IPV4:
+    case TUNNELCAP_I_PROTO_IPV6:
+        return TUNNELCAP_KIND_IPIP;
+    default:
+        return TUNNELCAP_KIND_NONE;
+    }
+}
+
 void tunnelcap_i_payload_set_tos(uint8_t *ip, uint8_t tos)
 {
     uint16_t before;

@@ -116,8 +116,18 @@ int32_t tunnelcap_i_payload_look(const tunnelcap_i_outer *outer, const tunnelcap
                                  const uint8_t *p, uint32_t len, uint16_t ethertype, uint32_t *l3,
                                  uint8_t *tos);
 
+/* The TUNNELCAP_KIND_ of an IP protocol: all that a non-first fragment tells. UDP tells none. */
+uint8_t tunnelcap_i_kind_of(uint8_t protocol);
+
 /* Set the TOS or traffic class of an IP header, with its checksum. */
 void tunnelcap_i_payload_set_tos(uint8_t *ip, uint8_t tos);
+
+/* Set an address whose bytes are all zero so far. */
+static inline void tunnelcap_i_addr_set(tunnelcap_addr *to, const uint8_t *bytes, uint8_t family)
+{
+    to->family = family;
+    memcpy(to->bytes, bytes, family == TUNNELCAP_IPV4 ? 4 : 16);
+}
 
 static inline const tunnelcap_meta *tunnelcap_i_meta_at(const tunnelcap_meta *meta, uint32_t stride,
                                                         uint32_t index)

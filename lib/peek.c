@@ -5,12 +5,6 @@
 #include "gre_header.h"
 #include "outer.h"
 
-static void copy_addr(tunnelcap_addr *to, const uint8_t *bytes, uint8_t family)
-{
-    to->family = family;
-    memcpy(to->bytes, bytes, family == TUNNELCAP_IPV4 ? 4 : 16);
-}
-
 static int32_t peek_gre(const uint8_t *p, const tunnelcap_i_opened *o, tunnelcap_peek_result *r)
 {
     tunnelcap_i_gre_header g;
@@ -100,22 +94,6 @@ static int32_t peek_tunnel(const uint8_t *p, tunnelcap_i_opened *o, tunnelcap_pe
     }
 }
 
-/* Behind a non-first fragment's header there is no tunnel header, only a protocol number. */
-static uint8_t kind_of_protocol(uint8_t protocol)
-{
-    switch (protocol) {
-    case TUNNELCAP_I_PROTO_GRE:
-        return TUNNELCAP_KIND_GRE;
-    case TUNNELCAP_I_PROTO_ESP:
-        return TUNNELCAP_KIND_ESP;
-    case TUNNELCAP_I_PROTO_IPV4:
-    case TUNNELCAP_I_PROTO_IPV6:
-        return TUNNELCAP_KIND_IPIP;
-    default:
-        return TUNNELCAP_KIND_NONE;
-    }
-}
-
 int32_t tunnelcap_peek(const tunnelcap_pkt *pkt, const tunnelcap_meta *meta,
                        tunnelcap_peek_result *result)
 {
@@ -138,15 +116,15 @@ int32_t tunnelcap_peek(const tunnelcap_pkt *pkt, const tunnelcap_meta *meta,
     status = tunnelcap_i_open_cut(p, pkt->len, meta, &o);
     if (status != TUNNELCAP_OK && (status != TUNNELCAP_E_TRUNCATED || o.family == 0))
         return status;
-    copy_addr(&own.src, o.src, o.family);
-    copy_addr(&own.dst, o.dst, o.family);
+    tunnelcap_i_addr_set(&own.src, o.src, o.family);
+    tunnelcap_i_addr_set(&own.dst, o.dst, o.family);
     own.ip_protocol = o.protocol;
     own.tos = o.tos;
     if (o.fragment)
         own.flags |= TUNNELCAP_PEEK_FRAGMENT;
     status = TUNNELCAP_OK;
     if (o.non_first)
-        own.kind = kind_of_protocol(o.protocol);
+        own.kind = tunnelcap_i_kind_of(o.protocol);
     else
         status = peek_tunnel(p, &o, &own);
     tunnelcap_i_struct_init(result, result->size, &own, sizeof(own), OLDEST);

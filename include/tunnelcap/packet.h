@@ -36,6 +36,16 @@ enum {
     TUNNELCAP_ESP_UDP_PORT = 4500  /**< ESP in UDP (RFC 3948). */
 };
 
+/** Kinds of tunnel. */
+enum {
+    TUNNELCAP_KIND_NONE = 0,         /**< No tunnel that this library knows. */
+    TUNNELCAP_KIND_GRE = 1,          /**< GRE, protocol 47 or in UDP. */
+    TUNNELCAP_KIND_IPIP = 2,         /**< IPv4 or IPv6 in IP, protocol 4 or 41. */
+    TUNNELCAP_KIND_ESP = 3,          /**< IPsec ESP, protocol 50 or in UDP. */
+    TUNNELCAP_KIND_IKE = 4,          /**< UDP 4500 with the non-ESP marker (RFC 3948 2.2). */
+    TUNNELCAP_KIND_NAT_KEEPALIVE = 5 /**< UDP 4500, one byte 0xff (RFC 3948 2.3). */
+};
+
 /**
  * A packet: a window on the caller's memory.
  *

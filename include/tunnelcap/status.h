@@ -71,7 +71,9 @@ enum {
     TUNNELCAP_E_DUMMY = -118,       /**< A dummy packet (RFC 4303 2.6), verified. */
     TUNNELCAP_E_IKE = -119,         /**< IKE behind a non-ESP marker: give it to the IKE daemon. */
     TUNNELCAP_E_NAT_KEEPALIVE = -120, /**< A NAT keepalive (RFC 3948 2.3). */
-    TUNNELCAP_E_ICMP = -125 /**< An ICMP error about no packet of ours, or not plausible. */
+    TUNNELCAP_E_NO_ANSWER = -123,     /**< Must not be answered with an ICMP message. */
+    TUNNELCAP_E_RATE_LIMITED = -124,  /**< An ICMP error too soon after others. */
+    TUNNELCAP_E_ICMP = -125 /**< No ICMP error about a packet of ours, or no plausible one. */
 };
 
 /** -2xx: give room, or send a smaller packet. */

@@ -12,6 +12,7 @@
 #include <tunnelcap/gre.h>
 #include <tunnelcap/health.h>
 #include <tunnelcap/history.h>
+#include <tunnelcap/icmp.h>
 #include <tunnelcap/ipip.h>
 #include <tunnelcap/lane.h>
 #include <tunnelcap/mss.h>

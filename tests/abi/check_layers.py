@@ -21,7 +21,7 @@ LAYERS = [
     ["flow"],
     ["lane"],
     ["outer"],
-    ["gre", "ipip", "esp", "mss", "peek", "pmtu", "health", "history"],
+    ["gre", "ipip", "esp", "mss", "peek", "icmp", "pmtu", "health", "history"],
     ["table"],
 ]
 ALLOWED = {("packet", "status"), ("version", "status")}

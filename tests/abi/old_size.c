@@ -373,6 +373,63 @@ static int32_t use_pmtu_event(uint32_t size, uint8_t tail)
     return status;
 }
 
+static int32_t use_icmp_error(uint32_t size, uint8_t tail)
+{
+    static const uint8_t router[4] = {192, 0, 2, 1};
+    static const uint8_t packet[20] = {0x45, 0,    0,  20, 0, 0, 0,  0, 9, 59,
+                                       0x9d, 0xad, 10, 0,  0, 1, 10, 0, 0, 2};
+    uint8_t bytes[48];
+    tunnelcap_pkt pkt = {bytes, sizeof(bytes), 28, 20, 0, NULL};
+    tunnelcap_icmp_error *error = block(size);
+    int32_t status = tunnelcap_icmp_error_init(error, size);
+
+    memcpy(bytes + 28, packet, sizeof(packet));
+    if (status == TUNNELCAP_OK) {
+        memcpy(error->src4.bytes, router, sizeof(router));
+        error->src4.family = TUNNELCAP_IPV4;
+        error->kind = TUNNELCAP_ICMP_UNREACHABLE;
+        ((uint8_t *)error)[size - 1] |= tail;
+        status = tunnelcap_icmp_error_build(&pkt, NULL, error, NULL, 0);
+    }
+    free(error);
+    return status;
+}
+
+static int32_t use_icmp_echo(uint32_t size, uint8_t tail)
+{
+    uint8_t bytes[28];
+    tunnelcap_pkt pkt = {bytes, sizeof(bytes), 0, 0, 0, NULL};
+    tunnelcap_icmp_echo *echo = block(size);
+    int32_t status = tunnelcap_icmp_echo_init(echo, size);
+
+    if (status == TUNNELCAP_OK) {
+        echo->src.bytes[0] = echo->dst.bytes[0] = 10;
+        echo->src.family = echo->dst.family = TUNNELCAP_IPV4;
+        ((uint8_t *)echo)[size - 1] |= tail;
+        status = tunnelcap_icmp_echo_build(echo, NULL, &pkt);
+    }
+    if (status == TUNNELCAP_OK)
+        status = tunnelcap_icmp_echo_read(&pkt, NULL, echo);
+    free(echo);
+    return status;
+}
+
+/* A message that is no error: the result is written all the same. */
+static int32_t use_icmp_result(uint32_t size, uint8_t tail)
+{
+    static uint8_t bytes[28] = {0x45,        [3] = 28, [8] = 9,     [9] = 1,    [10] = 0xb1,
+                                [11] = 0xe2, [20] = 8, [22] = 0xf7, [23] = 0xff};
+    tunnelcap_pkt pkt = {bytes, sizeof(bytes), 0, sizeof(bytes), 0, NULL};
+    tunnelcap_icmp_result *result = block(size);
+    int32_t status;
+
+    (void)tail;
+    result->size = size;
+    status = tunnelcap_icmp_parse(&pkt, NULL, result);
+    free(result);
+    return status == TUNNELCAP_E_ICMP ? TUNNELCAP_OK : status;
+}
+
 int main(void)
 {
     static const struct {
@@ -399,6 +456,9 @@ int main(void)
         {"tunnelcap_stats", use_stats, 104, 104, 0},
         {"tunnelcap_tunnel_info", use_info, 76, 76, 0},
         {"tunnelcap_peek_result", use_peek, 72, 72, 0},
+        {"tunnelcap_icmp_error", use_icmp_error, 60, 60, 1},
+        {"tunnelcap_icmp_echo", use_icmp_echo, 72, 72, 1},
+        {"tunnelcap_icmp_result", use_icmp_result, 136, 136, 0},
     };
 
     for (size_t i = 0; i < sizeof(structs) / sizeof(structs[0]); i++) {

@@ -451,6 +451,25 @@ static int32_t from_pmtu(int32_t want)
     return status;
 }
 
+/* A UDP packet to a group, which is not answered; or one too many. */
+static int32_t from_icmp(int32_t want)
+{
+    test_ip ip = test_between("10.0.0.1", want == TUNNELCAP_E_NO_ANSWER ? "224.0.0.1" : "10.0.0.2");
+    tunnelcap_icmp_error error;
+    tunnelcap_icmp_limit limit;
+    test_udp_packet(&frame, &ip, 8);
+    tunnelcap_pkt pkt = test_pkt(frame.bytes, frame.len, TUNNELCAP_ICMP_HEADROOM4);
+    test_ok(tunnelcap_icmp_limit_init(&limit, 1, 1));
+    test_ok(tunnelcap_icmp_error_init(&error, sizeof(error)));
+    error.kind = TUNNELCAP_ICMP_UNREACHABLE;
+    error.src4 = test_addr("192.0.2.1");
+    if (want == TUNNELCAP_E_RATE_LIMITED)
+        test_ok(tunnelcap_icmp_limit_take(&limit, 0));
+    int32_t status = tunnelcap_icmp_error_build(&pkt, NULL, &error, &limit, 0);
+    test_pkt_free(&pkt);
+    return status;
+}
+
 static const struct {
     int32_t status;
     int32_t (*produce)(int32_t want);
@@ -486,6 +505,8 @@ static const struct {
     {TUNNELCAP_E_DUMMY, from_esp_in},
     {TUNNELCAP_E_IKE, from_esp_in},
     {TUNNELCAP_E_NAT_KEEPALIVE, from_esp_in},
+    {TUNNELCAP_E_NO_ANSWER, from_icmp},
+    {TUNNELCAP_E_RATE_LIMITED, from_icmp},
     {TUNNELCAP_E_ICMP, from_pmtu},
     {TUNNELCAP_E_HEADROOM, from_encap},
     {TUNNELCAP_E_TAILROOM, from_esp_out},

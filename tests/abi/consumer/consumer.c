@@ -74,6 +74,16 @@ static unsigned touch_all(void)
     TOUCH(tunnelcap_history_new);
     TOUCH(tunnelcap_history_percentile);
     TOUCH(tunnelcap_history_size);
+    TOUCH(tunnelcap_icmp_echo_build);
+    TOUCH(tunnelcap_icmp_echo_init);
+    TOUCH(tunnelcap_icmp_echo_read);
+    TOUCH(tunnelcap_icmp_echo_reply);
+    TOUCH(tunnelcap_icmp_error_build);
+    TOUCH(tunnelcap_icmp_error_init);
+    TOUCH(tunnelcap_icmp_limit_init);
+    TOUCH(tunnelcap_icmp_limit_take);
+    TOUCH(tunnelcap_icmp_parse);
+    TOUCH(tunnelcap_icmp_relay);
     TOUCH(tunnelcap_ipip_config_init);
     TOUCH(tunnelcap_ipip_decap);
     TOUCH(tunnelcap_ipip_encap);
