@@ -142,16 +142,19 @@ int32_t tunnelcap_i_meta_check(const tunnelcap_meta *meta, uint32_t len)
     return TUNNELCAP_OK;
 }
 
+uint16_t tunnelcap_i_meta_checksum(const tunnelcap_meta *meta, const uint8_t *p, uint32_t len)
+{
+    uint16_t checksum = (uint16_t)~tunnelcap_i_sum(p + meta->csum_start, len - meta->csum_start);
+
+    /* Zero would mean "no checksum" to UDP; to ones' complement both are the same. */
+    return checksum != 0 ? checksum : 0xffff;
+}
+
 void tunnelcap_i_meta_finish(const tunnelcap_meta *meta, uint8_t *p, uint32_t len)
 {
-    uint16_t checksum;
-
-    if (!(meta->flags & TUNNELCAP_META_CSUM_PARTIAL))
-        return;
-    p += meta->csum_start;
-    checksum = (uint16_t)~tunnelcap_i_sum(p, len - meta->csum_start);
-    /* Zero would mean "no checksum" to UDP; to ones' complement both are the same. */
-    tunnelcap_i_store16(p + meta->csum_offset, checksum != 0 ? checksum : 0xffff);
+    if (meta->flags & TUNNELCAP_META_CSUM_PARTIAL)
+        tunnelcap_i_store16(p + meta->csum_start + meta->csum_offset,
+                            tunnelcap_i_meta_checksum(meta, p, len));
 }
 
 /* Where an inner packet's IP header begins; UINT32_MAX if it holds none. */

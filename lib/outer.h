@@ -94,6 +94,9 @@ int32_t tunnelcap_i_inner_look(const tunnelcap_i_outer *outer, const tunnelcap_l
 /* Whether a packet may be wrapped as its meta says: no GSO, a partial checksum within it. */
 int32_t tunnelcap_i_meta_check(const tunnelcap_meta *meta, uint32_t len);
 
+/* What a partial transport checksum becomes; the meta has been checked, and has one. */
+uint16_t tunnelcap_i_meta_checksum(const tunnelcap_meta *meta, const uint8_t *p, uint32_t len);
+
 /* Finish a partial transport checksum; the meta has been checked. */
 void tunnelcap_i_meta_finish(const tunnelcap_meta *meta, uint8_t *p, uint32_t len);
 

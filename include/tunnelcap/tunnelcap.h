@@ -9,7 +9,9 @@
 
 #include <tunnelcap/crypto.h>
 #include <tunnelcap/esp.h>
+#include <tunnelcap/fragment.h>
 #include <tunnelcap/gre.h>
+#include <tunnelcap/gso.h>
 #include <tunnelcap/health.h>
 #include <tunnelcap/history.h>
 #include <tunnelcap/icmp.h>

@@ -21,7 +21,7 @@ LAYERS = [
     ["flow"],
     ["lane"],
     ["outer"],
-    ["gre", "ipip", "esp", "mss", "peek", "icmp", "pmtu", "health", "history"],
+    ["gre", "ipip", "esp", "mss", "peek", "icmp", "pmtu", "health", "history", "fragment", "gso"],
     ["table"],
 ]
 ALLOWED = {("packet", "status"), ("version", "status")}

@@ -320,6 +320,40 @@ FIELD(tunnelcap_pmtu_info, source, 29, 29);
 FIELD(tunnelcap_pmtu_info, probes, 30, 30);
 FIELD(tunnelcap_pmtu_info, reserved, 31, 31);
 
+STRUCT(tunnelcap_fragment_config, 16, 16);
+FIELD(tunnelcap_fragment_config, size, 0, 0);
+FIELD(tunnelcap_fragment_config, flags, 4, 4);
+FIELD(tunnelcap_fragment_config, mtu, 8, 8);
+FIELD(tunnelcap_fragment_config, id, 12, 12);
+
+STRUCT(tunnelcap_fragments, 128, 124);
+FIELD(tunnelcap_fragments, source, 0, 0);
+FIELD(tunnelcap_fragments, at, 8, 4);
+FIELD(tunnelcap_fragments, end, 12, 8);
+FIELD(tunnelcap_fragments, now, 16, 12);
+FIELD(tunnelcap_fragments, step, 20, 16);
+FIELD(tunnelcap_fragments, offset, 24, 20);
+FIELD(tunnelcap_fragments, id, 28, 24);
+FIELD(tunnelcap_fragments, sum, 32, 28);
+FIELD(tunnelcap_fragments, later_sum, 36, 32);
+FIELD(tunnelcap_fragments, checksum_at, 40, 36);
+FIELD(tunnelcap_fragments, checksum, 44, 40);
+FIELD(tunnelcap_fragments, bits, 46, 42);
+FIELD(tunnelcap_fragments, last_bits, 48, 44);
+FIELD(tunnelcap_fragments, header_len, 50, 46);
+FIELD(tunnelcap_fragments, later_header_len, 52, 48);
+FIELD(tunnelcap_fragments, next_at, 54, 50);
+FIELD(tunnelcap_fragments, kind, 56, 52);
+FIELD(tunnelcap_fragments, protocol, 57, 53);
+FIELD(tunnelcap_fragments, short_header, 58, 54);
+FIELD(tunnelcap_fragments, reserved, 118, 114);
+
+STRUCT(tunnelcap_gso_info, 16, 16);
+FIELD(tunnelcap_gso_info, size, 0, 0);
+FIELD(tunnelcap_gso_info, segments, 4, 4);
+FIELD(tunnelcap_gso_info, header_len, 8, 8);
+FIELD(tunnelcap_gso_info, largest, 12, 12);
+
 STRUCT(tunnelcap_peek_result, 72, 72);
 FIELD(tunnelcap_peek_result, size, 0, 0);
 FIELD(tunnelcap_peek_result, flags, 4, 4);
@@ -666,6 +700,23 @@ VALUE(TUNNELCAP_HISTORY_RESTART, 4);
 VALUE(TUNNELCAP_MSS_FLOOR4, 536);
 VALUE(TUNNELCAP_MSS_FLOOR6, 1220);
 VALUE(TUNNELCAP_MSS_BELOW_FLOOR, 1);
+
+VALUE(TUNNELCAP_FRAGMENT_MTU4_MIN, 68);
+VALUE(TUNNELCAP_FRAGMENT_MTU6_MIN, 1280);
+VALUE(TUNNELCAP_FRAGMENT_CLEAR_DF, 1);
+VALUE(TUNNELCAP_FRAGMENT_AS_SOURCE, 2);
+
+VALUE(TUNNELCAP_GSO_NONE, 0);
+VALUE(TUNNELCAP_GSO_TCP4, 1);
+VALUE(TUNNELCAP_GSO_UDP_IP, 3);
+VALUE(TUNNELCAP_GSO_TCP6, 4);
+VALUE(TUNNELCAP_GSO_UDP, 5);
+VALUE(TUNNELCAP_GSO_TCP_ECN, 128);
+VALUE(TUNNELCAP_GSO_HOST, 0);
+VALUE(TUNNELCAP_GSO_LITTLE, 1);
+VALUE(TUNNELCAP_GSO_BIG, 2);
+VALUE(TUNNELCAP_GSO_HEADER, 10);
+VALUE(TUNNELCAP_GSO_HEADER_BUFFERS, 12);
 VALUE(TUNNELCAP_KIND_NONE, 0);
 VALUE(TUNNELCAP_KIND_GRE, 1);
 VALUE(TUNNELCAP_KIND_IPIP, 2);

@@ -174,6 +174,22 @@ static int32_t use_mss(uint32_t size, uint8_t tail)
     return status;
 }
 
+static int32_t use_fragment(uint32_t size, uint8_t tail)
+{
+    static uint8_t bytes[20] = {0x45, 0, 0, 20, [8] = 9, 59, 0xb1, 0xb0};
+    tunnelcap_pkt pkt = {bytes, sizeof(bytes), 0, sizeof(bytes), 0, NULL};
+    tunnelcap_fragment_config *config = block(size);
+    tunnelcap_fragments it;
+    int32_t status = tunnelcap_fragment_config_init(config, size, 1476);
+
+    if (status == TUNNELCAP_OK) {
+        ((uint8_t *)config)[size - 1] |= tail;
+        status = tunnelcap_fragment_begin(&it, &pkt, NULL, config);
+    }
+    free(config);
+    return status;
+}
+
 static int32_t use_table(uint32_t size, uint8_t tail)
 {
     tunnelcap_table_config *config = block(size);
@@ -300,6 +316,20 @@ static int32_t use_info(uint32_t size, uint8_t tail)
     open_table(&table, &lane);
     status = tunnelcap_table_get_info(table, 1, info, size);
     close_table(table, lane);
+    free(info);
+    return status;
+}
+
+static int32_t use_gso_info(uint32_t size, uint8_t tail)
+{
+    static uint8_t bytes[20] = {0x45, 0, 0, 20, [9] = 59};
+    tunnelcap_pkt pkt = {bytes, sizeof(bytes), 0, sizeof(bytes), 0, NULL};
+    tunnelcap_gso_info *info = block(size);
+    int32_t status;
+
+    (void)tail;
+    info->size = size;
+    status = tunnelcap_gso_look(&pkt, NULL, info);
     free(info);
     return status;
 }
@@ -446,6 +476,7 @@ int main(void)
         {"tunnelcap_history_config", use_history, 24, 24, 1},
         {"tunnelcap_history_bucket", use_history_bucket, 120, 120, 0},
         {"tunnelcap_mss_config", use_mss, 24, 24, 1},
+        {"tunnelcap_fragment_config", use_fragment, 16, 16, 1},
         {"tunnelcap_table_config", use_table, 24, 24, 1},
         {"tunnelcap_tunnel", use_tunnel, 32, 32, 1},
         {"tunnelcap_route", use_route, 56, 56, 1},
@@ -455,6 +486,7 @@ int main(void)
         {"tunnelcap_pmtu_info", use_pmtu_info, 32, 32, 0},
         {"tunnelcap_stats", use_stats, 104, 104, 0},
         {"tunnelcap_tunnel_info", use_info, 76, 76, 0},
+        {"tunnelcap_gso_info", use_gso_info, 16, 16, 0},
         {"tunnelcap_peek_result", use_peek, 72, 72, 0},
         {"tunnelcap_icmp_error", use_icmp_error, 60, 60, 1},
         {"tunnelcap_icmp_echo", use_icmp_echo, 72, 72, 1},

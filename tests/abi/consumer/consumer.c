@@ -44,6 +44,11 @@ static unsigned touch_all(void)
     TOUCH(tunnelcap_esp_resync);
     TOUCH(tunnelcap_esp_size);
     TOUCH(tunnelcap_esp_tailroom);
+    TOUCH(tunnelcap_fragment_begin);
+    TOUCH(tunnelcap_fragment_config_init);
+    TOUCH(tunnelcap_fragment_count);
+    TOUCH(tunnelcap_fragment_len);
+    TOUCH(tunnelcap_fragment_next);
     TOUCH(tunnelcap_gre_config_init);
     TOUCH(tunnelcap_gre_decap);
     TOUCH(tunnelcap_gre_encap);
@@ -55,6 +60,10 @@ static unsigned touch_all(void)
     TOUCH(tunnelcap_gre_inner_mtu);
     TOUCH(tunnelcap_gre_new);
     TOUCH(tunnelcap_gre_size);
+    TOUCH(tunnelcap_gso_finish_checksum);
+    TOUCH(tunnelcap_gso_look);
+    TOUCH(tunnelcap_gso_read);
+    TOUCH(tunnelcap_gso_write);
     TOUCH(tunnelcap_health_answer);
     TOUCH(tunnelcap_health_config_init);
     TOUCH(tunnelcap_health_fini);
