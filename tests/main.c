@@ -45,6 +45,7 @@ static const struct {
     {"peek", test_peek_suite},
     {"pmtu", test_pmtu_suite},
     {"pmtu_search", test_pmtu_search_suite},
+    {"reassembly", test_reassembly_suite},
     {"replay", test_replay_suite},
     {"secure", test_secure_suite},
     {"status", test_status_suite},

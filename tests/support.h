@@ -66,6 +66,7 @@ Suite *test_outer_suite(void);
 Suite *test_peek_suite(void);
 Suite *test_pmtu_suite(void);
 Suite *test_pmtu_search_suite(void);
+Suite *test_reassembly_suite(void);
 Suite *test_replay_suite(void);
 Suite *test_secure_suite(void);
 Suite *test_status_suite(void);

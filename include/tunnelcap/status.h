@@ -47,6 +47,8 @@ enum {
     TUNNELCAP_NOT_SYN = 8,       /**< Not TCP, or TCP without SYN: nothing to clamp. */
     TUNNELCAP_FRAGMENT = 9,      /**< A fragment that does not hold the TCP header. */
     TUNNELCAP_REKEY_SOON = 10,   /**< Encrypted; a soft limit is reached: make a new SA. */
+    TUNNELCAP_KEPT = 11,         /**< A fragment, copied: it waits for the others. */
+    TUNNELCAP_WHOLE = 12,        /**< Not a fragment: nothing to reassemble. */
     TUNNELCAP_CHANGED = 13       /**< Done, and what is watched has changed its state. */
 };
 
@@ -71,6 +73,8 @@ enum {
     TUNNELCAP_E_DUMMY = -118,       /**< A dummy packet (RFC 4303 2.6), verified. */
     TUNNELCAP_E_IKE = -119,         /**< IKE behind a non-ESP marker: give it to the IKE daemon. */
     TUNNELCAP_E_NAT_KEEPALIVE = -120, /**< A NAT keepalive (RFC 3948 2.3). */
+    TUNNELCAP_E_OVERLAP = -121,       /**< Fragments that overlap (RFC 5722). */
+    TUNNELCAP_E_TINY_FRAGMENT = -122, /**< A fragment that hides its headers from filters. */
     TUNNELCAP_E_NO_ANSWER = -123,     /**< Must not be answered with an ICMP message. */
     TUNNELCAP_E_RATE_LIMITED = -124,  /**< An ICMP error too soon after others. */
     TUNNELCAP_E_ICMP = -125 /**< No ICMP error about a packet of ours, or no plausible one. */

@@ -22,6 +22,7 @@
 #include <tunnelcap/packet.h>
 #include <tunnelcap/peek.h>
 #include <tunnelcap/pmtu.h>
+#include <tunnelcap/reassembly.h>
 #include <tunnelcap/status.h>
 #include <tunnelcap/table.h>
 #include <tunnelcap/version.h>

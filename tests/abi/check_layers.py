@@ -21,7 +21,8 @@ LAYERS = [
     ["flow"],
     ["lane"],
     ["outer"],
-    ["gre", "ipip", "esp", "mss", "peek", "icmp", "pmtu", "health", "history", "fragment", "gso"],
+    ["gre", "ipip", "esp", "mss", "peek", "icmp", "pmtu", "health", "history", "fragment", "gso",
+     "reassembly"],
     ["table"],
 ]
 ALLOWED = {("packet", "status"), ("version", "status")}

@@ -205,6 +205,21 @@ static int32_t use_table(uint32_t size, uint8_t tail)
     return status;
 }
 
+static int32_t use_reassembly(uint32_t size, uint8_t tail)
+{
+    tunnelcap_reassembly_config *config = block(size);
+    tunnelcap_reassembly *reassembly = NULL;
+    int32_t status = tunnelcap_reassembly_config_init(config, size);
+
+    if (status == TUNNELCAP_OK) {
+        ((uint8_t *)config)[size - 1] |= tail;
+        status = tunnelcap_reassembly_new(config, seed, NULL, &reassembly);
+        tunnelcap_reassembly_free(reassembly);
+    }
+    free(config);
+    return status;
+}
+
 /* A table with one tunnel, and a lane attached to it. */
 static void open_table(tunnelcap_table **table, tunnelcap_lane **lane)
 {
@@ -301,6 +316,23 @@ static int32_t use_stats(uint32_t size, uint8_t tail)
     open_table(&table, &lane);
     status = tunnelcap_table_get_stats(table, 1, stats, size);
     close_table(table, lane);
+    free(stats);
+    return status;
+}
+
+static int32_t use_reassembly_stats(uint32_t size, uint8_t tail)
+{
+    tunnelcap_reassembly_stats *stats = block(size);
+    tunnelcap_reassembly_config config;
+    tunnelcap_reassembly *reassembly = NULL;
+    int32_t status;
+
+    (void)tail;
+    tunnelcap_reassembly_config_init(&config, sizeof(config));
+    if (tunnelcap_reassembly_new(&config, seed, NULL, &reassembly) != TUNNELCAP_OK)
+        abort();
+    status = tunnelcap_reassembly_get_stats(reassembly, stats, size);
+    tunnelcap_reassembly_free(reassembly);
     free(stats);
     return status;
 }
@@ -477,6 +509,7 @@ int main(void)
         {"tunnelcap_history_bucket", use_history_bucket, 120, 120, 0},
         {"tunnelcap_mss_config", use_mss, 24, 24, 1},
         {"tunnelcap_fragment_config", use_fragment, 16, 16, 1},
+        {"tunnelcap_reassembly_config", use_reassembly, 32, 32, 1},
         {"tunnelcap_table_config", use_table, 24, 24, 1},
         {"tunnelcap_tunnel", use_tunnel, 32, 32, 1},
         {"tunnelcap_route", use_route, 56, 56, 1},
@@ -485,6 +518,7 @@ int main(void)
         {"tunnelcap_pmtu_event", use_pmtu_event, 24, 24, 1},
         {"tunnelcap_pmtu_info", use_pmtu_info, 32, 32, 0},
         {"tunnelcap_stats", use_stats, 104, 104, 0},
+        {"tunnelcap_reassembly_stats", use_reassembly_stats, 104, 104, 0},
         {"tunnelcap_tunnel_info", use_info, 76, 76, 0},
         {"tunnelcap_gso_info", use_gso_info, 16, 16, 0},
         {"tunnelcap_peek_result", use_peek, 72, 72, 0},

@@ -3,9 +3,11 @@
 /* Names, texts and classes of statuses, and the proof that each status is the answer of some
  * call: whoever adds one adds a row here. */
 #include "esp_kit.h"
+#include "reassembly_kit.h"
 #include "table.h"
 
 static test_frame frame;
+static kit_whole whole;
 
 START_TEST(statuses_are_listed_once_with_name_text_and_class)
 {
@@ -43,7 +45,7 @@ END_TEST
 START_TEST(numbers_that_are_no_status_are_unknown)
 {
     static const int32_t numbers[] = {-1,   -99, -100, -117, -199,      -300,      -400, -499,
-                                      -500, 11,  99,   101,  INT32_MAX, INT32_MIN, -600, -106000};
+                                      -500, 14,  99,   101,  INT32_MAX, INT32_MIN, -600, -106000};
     for (size_t i = 0; i < TEST_COUNT(numbers); i++) {
         ck_assert_str_eq(tunnelcap_status_name(numbers[i]), "UNKNOWN");
         ck_assert_ptr_nonnull(tunnelcap_status_text(numbers[i]));
@@ -405,6 +407,25 @@ static int32_t from_esp_config(int32_t want)
     return tunnelcap_esp_new(&out, &transform, test_toy_init(&toy), test_alloc(), &esp);
 }
 
+/* What fragments are answered: two of one datagram, and more than those where need be. */
+static int32_t from_reassembly(int32_t want)
+{
+    tunnelcap_reassembly *r = kit_new(1, 4096, 100);
+    int32_t status;
+    kit_udp4(&whole, "192.0.2.1", 1, 8000);
+    if (want == TUNNELCAP_WHOLE) {
+        status = kit_add(r, whole.frame.bytes, whole.frame.len, NULL, 0);
+    } else {
+        if (want == TUNNELCAP_E_TINY_FRAGMENT)
+            whole.frame.bytes[9] = 6;
+        status = kit_send(r, &whole, 0, 16, true, 0);
+    }
+    if (want == TUNNELCAP_E_OVERLAP)
+        status = kit_send(r, &whole, 8, 16, true, 0);
+    tunnelcap_reassembly_free(r);
+    return status;
+}
+
 /* A table that knows no SA. */
 static int32_t from_need_sa(int32_t want)
 {
@@ -485,6 +506,10 @@ static const struct {
     {TUNNELCAP_NOT_SYN, from_mss},
     {TUNNELCAP_FRAGMENT, from_mss},
     {TUNNELCAP_REKEY_SOON, from_esp_out},
+    {TUNNELCAP_KEPT, from_reassembly},
+    {TUNNELCAP_WHOLE, from_reassembly},
+    {TUNNELCAP_E_OVERLAP, from_reassembly},
+    {TUNNELCAP_E_TINY_FRAGMENT, from_reassembly},
     {TUNNELCAP_CHANGED, from_health},
     {TUNNELCAP_E_TRUNCATED, from_decap},
     {TUNNELCAP_E_MALFORMED, from_decap},

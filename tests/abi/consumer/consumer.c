@@ -129,6 +129,17 @@ static unsigned touch_all(void)
     TOUCH(tunnelcap_pmtu_tick);
     TOUCH(tunnelcap_probe_read);
     TOUCH(tunnelcap_probe_write);
+    TOUCH(tunnelcap_reassembly_add);
+    TOUCH(tunnelcap_reassembly_config_init);
+    TOUCH(tunnelcap_reassembly_expire);
+    TOUCH(tunnelcap_reassembly_fini);
+    TOUCH(tunnelcap_reassembly_free);
+    TOUCH(tunnelcap_reassembly_get_stats);
+    TOUCH(tunnelcap_reassembly_init);
+    TOUCH(tunnelcap_reassembly_need);
+    TOUCH(tunnelcap_reassembly_new);
+    TOUCH(tunnelcap_reassembly_size);
+    TOUCH(tunnelcap_reassembly_wait);
     TOUCH(tunnelcap_route_init);
     TOUCH(tunnelcap_status_at);
     TOUCH(tunnelcap_status_class);
