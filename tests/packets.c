@@ -132,7 +132,14 @@ void test_push_tcp(test_frame *frame, const test_ip *ip, uint8_t flags, const vo
 
 void test_push_icmp(test_frame *frame, const test_ip *ip, uint8_t type, uint8_t code)
 {
-    uint8_t header[8] = {type, code, 0, 0, 0x12, 0x34, 0, 1};
+    test_push_icmp_word(frame, ip, type, code, 0x12340001);
+}
+
+void test_push_icmp_word(test_frame *frame, const test_ip *ip, uint8_t type, uint8_t code,
+                         uint32_t word)
+{
+    uint8_t header[8] = {type, code};
+    test_store32(header + 4, word);
     test_push(frame, header, sizeof(header));
     bool six = ip->src.family == TUNNELCAP_IPV6;
     seal(frame, six ? test_pseudo(ip, PROTO_ICMP6, frame->len) : 0, 2);

@@ -56,6 +56,11 @@ Suite *test_gre_outer_suite(void);
 Suite *test_gso_suite(void);
 Suite *test_health_suite(void);
 Suite *test_history_suite(void);
+Suite *test_icmp_suite(void);
+Suite *test_icmp_echo_suite(void);
+Suite *test_icmp_never_suite(void);
+Suite *test_icmp_parse_suite(void);
+Suite *test_icmp_relay_suite(void);
 Suite *test_ip_suite(void);
 Suite *test_ipip_suite(void);
 Suite *test_lane_suite(void);
@@ -199,6 +204,8 @@ void test_push_udp(test_frame *frame, const test_ip *ip, uint16_t src, uint16_t 
 void test_push_tcp(test_frame *frame, const test_ip *ip, uint8_t flags, const void *options,
                    uint32_t options_len);
 void test_push_icmp(test_frame *frame, const test_ip *ip, uint8_t type, uint8_t code);
+void test_push_icmp_word(test_frame *frame, const test_ip *ip, uint8_t type, uint8_t code,
+                         uint32_t word); /* the last four bytes of the ICMP header */
 void test_push_gre(test_frame *frame, const test_gre *gre);
 void test_push_ext(test_frame *frame, uint8_t next, const void *content, uint32_t len);
 void test_push_ip(test_frame *frame, const test_ip *ip, uint8_t protocol);
