@@ -32,7 +32,7 @@ static inline uint16_t tunnelcap_i_checksum_update(uint16_t checksum, uint16_t b
 }
 
 /* Sum of a 20-byte IPv4 header, which lies on the path of every packet. */
-static inline uint16_t tunnelcap_i_sum20(const uint8_t *p)
+TUNNELCAP_I_INLINE uint16_t tunnelcap_i_sum20(const uint8_t *p)
 {
     uint64_t sum = tunnelcap_i_word64(p) + (uint64_t)tunnelcap_i_word32(p + 16);
     uint64_t more = tunnelcap_i_word64(p + 8);

@@ -214,7 +214,7 @@ static int32_t build(tunnelcap_esp *esp, const tunnelcap_esp_config *config,
     esp->tfc_size = c.tfc_size;
     esp->tfc_multiple = c.tfc_multiple;
     esp->head_len = (uint8_t)(TUNNELCAP_I_ESP_HEADER + esp->facts.iv_len);
-    memcpy(esp->salt, own->salt, sizeof(esp->salt));
+    esp->salt = (uint64_t)tunnelcap_i_load32(own->salt) << 32; /* unused bytes are zero */
     esp->soft_packets = c.soft_packets;
     esp->hard_packets = c.hard_packets;
     esp->soft_bytes = c.soft_bytes;
@@ -242,6 +242,8 @@ static int32_t build(tunnelcap_esp *esp, const tunnelcap_esp_config *config,
         build_template(esp, &c);
     if (status == TUNNELCAP_OK)
         esp->plain = is_plain(esp);
+    esp->plain_tail = TUNNELCAP_I_ESP_TRAILER + 3u + esp->facts.icv_len;
+    esp->plain_max = esp->outer.max - esp->outer.header_len - esp->plain_tail;
     return status;
 }
 
@@ -429,7 +431,7 @@ int32_t tunnelcap_esp_get_state(const tunnelcap_esp *esp, tunnelcap_esp_state *s
         own.packets = own.seq - esp->seq_first;
         own.packets_left = esp->seq_end - own.seq;
     } else {
-        own.seq = TUNNELCAP_I_LOAD(a->replay.top);
+        own.seq = tunnelcap_i_replay_top(&a->replay);
     }
     return tunnelcap_i_struct_init(state, size, &own, sizeof(own), OLDEST_STATE);
 }

@@ -31,9 +31,11 @@ struct tunnelcap_esp {
     uint8_t plain;       /* packets may take the short way: write_plain(), prepare_plain() */
     uint8_t any_address; /* inbound: no local address configured */
     uint8_t forms;       /* inbound: bit 0: bare packets are accepted, bit 1: those in UDP */
+    uint32_t plain_tail; /* outbound: most bytes that go behind a plain packet */
+    uint32_t plain_max;  /* outbound: largest plain packet that fits in whatever its padding */
     uint8_t udp_len;     /* outbound: 8 in UDP, else 0 */
     uint8_t head_len;    /* ESP header and IV */
-    uint8_t salt[4];
+    uint64_t salt;       /* from the left */
     tunnelcap_transform_info facts;
     tunnelcap_i_outer outer;
     uint32_t tfc_size;
@@ -45,7 +47,7 @@ struct tunnelcap_esp {
     uint64_t iv_first;  /* IV of seq_first, sender id included */
     int32_t end_status; /* what seq_end means */
     uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes, soft_ns, hard_ns;
-    tunnelcap_i_atomic64 peer; /* inbound: the last source, 0 before the first; note_peer() */
+    tunnelcap_i_atomic64 peer; /* inbound: the last one's source, 0 before the first */
 };
 
 /* What is noted of a packet while the provider works on it. */
@@ -57,6 +59,7 @@ typedef struct tunnelcap_i_esp_job {
     tunnelcap_esp_rx *rx;    /* inbound: NULL, or where to tell what the packet said */
     tunnelcap_i_inner inner; /* outbound, tunnel mode, if not plain */
     tunnelcap_i_opened o;    /* inbound */
+    uint64_t peer;           /* inbound: its source in one word */
     uint64_t seq;
     uint32_t text_len;    /* payload, TFC padding, padding, trailer */
     uint32_t payload_len; /* of it: payload */
@@ -122,8 +125,8 @@ static inline uint32_t tunnelcap_i_esp_text_len(const tunnelcap_esp *esp, uint32
 }
 
 /* Say which text behind an ESP header the provider is to work on. */
-static inline void tunnelcap_i_esp_place(const tunnelcap_esp *esp, tunnelcap_crypto_op *op,
-                                         uint8_t *header, uint32_t text_len)
+TUNNELCAP_I_INLINE void tunnelcap_i_esp_place(const tunnelcap_esp *esp, tunnelcap_crypto_op *op,
+                                              uint8_t *header, uint32_t text_len)
 {
     op->key = esp->key;
     op->text = header + esp->head_len;
@@ -132,17 +135,31 @@ static inline void tunnelcap_i_esp_place(const tunnelcap_esp *esp, tunnelcap_cry
     op->head_len = esp->head_len;
 }
 
-/* Set what authenticates an ESP header besides the text: SPI and number, its high half between. */
-static inline void tunnelcap_i_esp_aad(const tunnelcap_esp *esp, tunnelcap_crypto_op *op,
-                                       const uint8_t *header, uint64_t seq)
+/* The nonce of counter modes: a salt of 3 or 4 bytes, the IV, and for CTR a block counter that
+ * begins with 1 (RFC 3686 4). Like the next, written in numbers as wide as providers read them: a
+ * read of two narrower ones has to wait until both have left the store buffer. */
+TUNNELCAP_I_INLINE void tunnelcap_i_esp_nonce(const tunnelcap_esp *esp, tunnelcap_crypto_op *op,
+                                              uint64_t iv)
 {
-    memcpy(op->aad, header, 8);
+    uint32_t salt_bits = 8u * esp->facts.salt_len;
+
+    tunnelcap_i_store64(op->nonce, esp->salt | iv >> salt_bits);
+    tunnelcap_i_store64(op->nonce + 8, iv << (64 - salt_bits) | !esp->facts.combined);
+}
+
+/* What authenticates an ESP header besides the text: SPI and number, its high half between. */
+TUNNELCAP_I_INLINE void tunnelcap_i_esp_aad(const tunnelcap_esp *esp, tunnelcap_crypto_op *op,
+                                            uint64_t seq)
+{
+    uint64_t spi = (uint64_t)esp->spi << 32;
+
     op->flags = 0;
-    if (!(esp->flags & TUNNELCAP_ESP_ESN))
-        return;
-    op->flags = TUNNELCAP_OP_ESN;
-    tunnelcap_i_store32(op->aad + 4, (uint32_t)(seq >> 32));
-    memcpy(op->aad + 8, header + 4, 4);
+    if (esp->flags & TUNNELCAP_ESP_ESN) {
+        op->flags = TUNNELCAP_OP_ESN;
+        tunnelcap_i_store32(op->aad + 8, (uint32_t)seq);
+        seq >>= 32;
+    }
+    tunnelcap_i_store64(op->aad, spi | (uint32_t)seq);
 }
 
 /* ---- bursts, which may span SAs ----

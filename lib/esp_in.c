@@ -56,40 +56,20 @@ static int32_t open_esp(const tunnelcap_esp *esp, const uint8_t *p, uint32_t len
 }
 
 /* Describe the provider's work on the ESP packet at `header`. */
-static void write_op(const tunnelcap_esp *esp, tunnelcap_i_esp_job *job, uint8_t *header)
+TUNNELCAP_I_INLINE void write_op(const tunnelcap_esp *esp, tunnelcap_i_esp_job *job,
+                                 uint8_t *header)
 {
-    tunnelcap_crypto_op *op = &job->op;
     uint8_t *iv = header + TUNNELCAP_I_ESP_HEADER;
 
-    tunnelcap_i_esp_place(esp, op, header, job->text_len);
-    tunnelcap_i_esp_aad(esp, op, header, job->seq);
-    memset(op->nonce, 0, sizeof(op->nonce));
-    if (!esp->facts.counter_mode) {
-        memcpy(op->nonce, iv, esp->facts.iv_len);
+    tunnelcap_i_esp_place(esp, &job->op, header, job->text_len);
+    tunnelcap_i_esp_aad(esp, &job->op, job->seq);
+    if (esp->facts.counter_mode) { /* RFC 8750: an implicit IV is the number, 64 bits wide */
+        tunnelcap_i_esp_nonce(esp, &job->op,
+                              esp->facts.implicit_iv ? job->seq : tunnelcap_i_load64(iv));
         return;
     }
-    memcpy(op->nonce, esp->salt, sizeof(esp->salt)); /* where shorter, the IV covers the rest */
-    if (esp->facts.implicit_iv) { /* RFC 8750: the sequence number, 64 bits wide */
-        tunnelcap_i_store32(op->nonce + esp->facts.salt_len, (uint32_t)(job->seq >> 32));
-        tunnelcap_i_store32(op->nonce + esp->facts.salt_len + 4, (uint32_t)job->seq);
-    } else {
-        memcpy(op->nonce + esp->facts.salt_len, iv, 8);
-    }
-    if (!esp->facts.combined)
-        op->nonce[15] = 1;
-}
-
-/* The same where a counter mode's IV stands in the packet. */
-TUNNELCAP_I_INLINE void write_op_plain(const tunnelcap_esp *esp, tunnelcap_i_esp_job *job,
-                                       uint8_t *header)
-{
-    tunnelcap_crypto_op *op = &job->op;
-
-    tunnelcap_i_esp_place(esp, op, header, job->text_len);
-    tunnelcap_i_esp_aad(esp, op, header, job->seq);
-    tunnelcap_i_store64(op->nonce + 8, !esp->facts.combined); /* CTR's block counter */
-    memcpy(op->nonce, esp->salt, sizeof(esp->salt));
-    memcpy(op->nonce + esp->facts.salt_len, header + TUNNELCAP_I_ESP_HEADER, 8);
+    memset(job->op.nonce, 0, sizeof(job->op.nonce));
+    memcpy(job->op.nonce, iv, esp->facts.iv_len);
 }
 
 /* The sequence number of which a packet holds the low half; with `ahead`, what
@@ -100,10 +80,26 @@ TUNNELCAP_I_INLINE uint64_t seq_of(tunnelcap_esp *esp, uint32_t low, uint32_t ah
 
     if (!esp->replay.esn)
         return low;
-    top = TUNNELCAP_I_LOAD(esp->replay.top);
+    top = tunnelcap_i_replay_top(&esp->replay);
     if (ahead != 0)
         return ((top >> 32) + ahead) << 32 | low;
     return tunnelcap_i_replay_infer(&esp->replay, top, low);
+}
+
+/* Where a packet came from, in one word, so that lanes can compare it with the last one's without
+ * a lock: an IPv4 address and its port fit in, those of IPv6 are hashed. Never 0. */
+TUNNELCAP_I_INLINE uint64_t peer_of(const tunnelcap_i_opened *o)
+{
+    static const tunnelcap_i_flow_key key = {0x243f6a8885a308d3, 0x13198a2e03707344};
+    const uint64_t is_ipv4 = (uint64_t)1 << 63;
+    uint64_t port = o->in_udp ? o->src_port + 1u : 0;
+
+    if (o->family == TUNNELCAP_IPV4)
+        return is_ipv4 | port << 32 | tunnelcap_i_word32(o->src);
+    return (tunnelcap_i_hash2(key, tunnelcap_i_load64(o->src) ^ port,
+                              tunnelcap_i_load64(o->src + 8)) &
+            ~is_ipv4) |
+           1;
 }
 
 /* Everything that precedes decryption; the packet is not changed. `ahead` is added to the high
@@ -139,24 +135,35 @@ static int32_t look(tunnelcap_esp *esp, tunnelcap_pkt *pkt, const tunnelcap_meta
     status = tunnelcap_i_replay_check(&esp->replay, job->seq);
     if (status != TUNNELCAP_OK)
         return status;
+    job->peer = peer_of(&job->o);
     write_op(esp, job, p + job->o.pos);
     return TUNNELCAP_OK;
 }
 
 /* ---- the path of nearly all packets ---- */
 
-/* Whether an IPv4 packet is whole, without options and nothing to ask about, to us, and holds
- * something ESP may be in; notes its facts. */
+/* What of an outer packet look_plain() keeps to itself. */
+typedef struct shape {
+    uint32_t pos; /* behind the IP header, then behind UDP */
+    uint32_t end;
+    uint8_t protocol;
+} shape;
+
+/* Whether an IPv4 packet is whole and to us, without options and nothing to ask about. */
 TUNNELCAP_I_INLINE uint32_t open_plain4(const tunnelcap_esp *esp, const uint8_t *p, uint32_t len,
-                                        tunnelcap_i_opened *o)
+                                        shape *s, tunnelcap_i_opened *o)
 {
-    o->end = tunnelcap_i_load16(p + 2);
+    /* Version and header length; no ECT(1), no CE; neither offset nor "more fragments". */
+    static const uint8_t mask[8] = {0xff, 1, [6] = 0x3f, [7] = 0xff}, want[8] = {0x45};
+
+    s->pos = TUNNELCAP_I_IPV4_HEADER;
+    s->end = tunnelcap_i_load16(p + 2);
+    s->protocol = p[9];
     o->src = p + 12;
-    o->pos = TUNNELCAP_I_IPV4_HEADER;
     o->family = TUNNELCAP_IPV4;
-    o->protocol = p[9];
     o->tos = p[1];
-    return p[0] == 0x45 && o->end <= len && (tunnelcap_i_load16(p + 6) & 0x3fff) == 0 &&
+    return (tunnelcap_i_word64(p) & tunnelcap_i_word64(mask)) == tunnelcap_i_word64(want) &&
+           s->end <= len &&
            (esp->any_address ||
             (esp->outer.family == TUNNELCAP_IPV4 &&
              tunnelcap_i_word32(p + 16) == tunnelcap_i_word32(esp->outer.match + 4))) &&
@@ -165,17 +172,17 @@ TUNNELCAP_I_INLINE uint32_t open_plain4(const tunnelcap_esp *esp, const uint8_t 
 
 /* The same for IPv6 without extension headers. */
 TUNNELCAP_I_INLINE uint32_t open_plain6(const tunnelcap_esp *esp, const uint8_t *p, uint32_t len,
-                                        tunnelcap_i_opened *o)
+                                        shape *s, tunnelcap_i_opened *o)
 {
     const uint8_t *ours = esp->outer.match + 16;
 
-    o->end = TUNNELCAP_I_IPV6_HEADER + (uint32_t)tunnelcap_i_load16(p + 4);
+    s->pos = TUNNELCAP_I_IPV6_HEADER;
+    s->end = TUNNELCAP_I_IPV6_HEADER + (uint32_t)tunnelcap_i_load16(p + 4);
+    s->protocol = p[6];
     o->src = p + 8;
-    o->pos = TUNNELCAP_I_IPV6_HEADER;
     o->family = TUNNELCAP_IPV6;
-    o->protocol = p[6];
     o->tos = tunnelcap_i_ipv6_class(p);
-    return p[0] >> 4 == 6 && o->end <= len &&
+    return p[0] >> 4 == 6 && s->end <= len && !(o->tos & 1) &&
            (esp->any_address ||
             (esp->outer.family == TUNNELCAP_IPV6 &&
              ((tunnelcap_i_word64(p + 24) ^ tunnelcap_i_word64(ours)) |
@@ -191,35 +198,37 @@ TUNNELCAP_I_INLINE uint32_t look_plain(tunnelcap_esp *esp, tunnelcap_pkt *pkt,
     tunnelcap_i_opened *o = &job->o;
     uint8_t *p = pkt->buf + pkt->off;
     uint32_t overhead = (uint32_t)esp->head_len + esp->facts.icv_len;
-    uint32_t least = TUNNELCAP_I_UDP_HEADER + overhead + TUNNELCAP_I_ESP_TRAILER;
+    uint32_t least = TUNNELCAP_I_UDP_HEADER + TUNNELCAP_I_ESP_TRAILER + overhead;
+    shape s;
 
     if (pkt->len < TUNNELCAP_I_IPV6_HEADER + least)
         return 0; /* so that all that follows is there; no whole packet in ESP is as short */
-    if (!open_plain4(esp, p, pkt->len, o) && !open_plain6(esp, p, pkt->len, o))
+    if (!open_plain4(esp, p, pkt->len, &s, o) && !open_plain6(esp, p, pkt->len, &s, o))
         return 0;
-    if (o->end < o->pos + least || (o->tos & 1))
+    if (s.end < s.pos + least)
         return 0;
+    p += s.pos;
     o->tos_known = 1;
-    o->in_udp = o->protocol == TUNNELCAP_I_PROTO_UDP;
+    o->in_udp = s.protocol == TUNNELCAP_I_PROTO_UDP;
     if (o->in_udp) {
-        o->src_port = tunnelcap_i_load16(p + o->pos);
-        o->dst_port = tunnelcap_i_load16(p + o->pos + 2);
-        if (o->dst_port != esp->udp_dst_port ||
-            tunnelcap_i_load16(p + o->pos + 4) != o->end - o->pos ||
-            tunnelcap_i_load16(p + o->pos + 6) != 0)
+        o->src_port = tunnelcap_i_load16(p);
+        o->dst_port = tunnelcap_i_load16(p + 2);
+        if (o->dst_port != esp->udp_dst_port || tunnelcap_i_load16(p + 4) != s.end - s.pos ||
+            tunnelcap_i_load16(p + 6) != 0)
             return 0;
-        o->pos += TUNNELCAP_I_UDP_HEADER;
-    } else if (o->protocol != TUNNELCAP_I_PROTO_ESP) {
+        s.pos += TUNNELCAP_I_UDP_HEADER;
+        p += TUNNELCAP_I_UDP_HEADER;
+    } else if (s.protocol != TUNNELCAP_I_PROTO_ESP) {
         return 0;
     }
-    p += o->pos;
     if (!(esp->forms >> o->in_udp & 1) || tunnelcap_i_load32(p) != esp->spi)
         return 0;
-    job->text_len = o->end - o->pos - overhead;
+    job->text_len = s.end - s.pos - overhead;
     job->seq = seq_of(esp, tunnelcap_i_load32(p + 4), 0);
     if (tunnelcap_i_replay_check(&esp->replay, job->seq) != TUNNELCAP_OK)
         return 0;
-    write_op_plain(esp, job, p);
+    job->peer = peer_of(o);
+    write_op(esp, job, p);
     return 1;
 }
 
@@ -264,9 +273,10 @@ uint32_t tunnelcap_i_esp_decap_run(tunnelcap_lane *lane, uint32_t count)
 }
 
 /* Packet i goes by SA i * step. Bursts of any length, in parts that the lane holds. */
-static uint32_t decap(tunnelcap_esp *const *sas, uint32_t step, tunnelcap_lane *lane,
-                      tunnelcap_pkt *pkts, const tunnelcap_meta *meta, uint32_t stride,
-                      tunnelcap_esp_rx *rx, uint32_t count, uint32_t ahead)
+TUNNELCAP_I_INLINE uint32_t decap_by(tunnelcap_esp *const *sas, uint32_t step, tunnelcap_lane *lane,
+                                     tunnelcap_pkt *pkts, const tunnelcap_meta *meta,
+                                     uint32_t stride, tunnelcap_esp_rx *rx, uint32_t count,
+                                     uint32_t ahead)
 {
     tunnelcap_i_esp_job *jobs = tunnelcap_i_esp_jobs(lane);
     tunnelcap_esp *esp;
@@ -290,13 +300,20 @@ static uint32_t decap(tunnelcap_esp *const *sas, uint32_t step, tunnelcap_lane *
     return ok + tunnelcap_i_esp_decap_run(lane, fit);
 }
 
+static uint32_t decap(tunnelcap_esp *esp, tunnelcap_lane *lane, tunnelcap_pkt *pkts,
+                      const tunnelcap_meta *meta, uint32_t stride, tunnelcap_esp_rx *rx,
+                      uint32_t count, uint32_t ahead)
+{
+    return decap_by(&esp, 0, lane, pkts, meta, stride, rx, count, ahead);
+}
+
 uint32_t tunnelcap_esp_decap(tunnelcap_esp *esp, tunnelcap_lane *lane, tunnelcap_pkt *pkts,
                              const tunnelcap_meta *meta, uint32_t meta_stride, tunnelcap_esp_rx *rx,
                              uint32_t count)
 {
     if (esp == NULL || lane == NULL || pkts == NULL)
         return 0;
-    return decap(&esp, 0, lane, pkts, meta, meta_stride, rx, count, 0);
+    return decap(esp, lane, pkts, meta, meta_stride, rx, count, 0);
 }
 
 uint32_t tunnelcap_esp_decap_batch(tunnelcap_esp *const *sas, tunnelcap_lane *lane,
@@ -305,7 +322,7 @@ uint32_t tunnelcap_esp_decap_batch(tunnelcap_esp *const *sas, tunnelcap_lane *la
 {
     if (sas == NULL || lane == NULL || pkts == NULL)
         return 0;
-    return decap(sas, 1, lane, pkts, meta, meta_stride, rx, count, 0);
+    return decap_by(sas, 1, lane, pkts, meta, meta_stride, rx, count, 0);
 }
 
 /* Copy a packet to where it can be decapsulated in place. */
@@ -337,7 +354,7 @@ uint32_t tunnelcap_esp_decap_to(tunnelcap_esp *esp, tunnelcap_lane *lane, const 
             if (out[end].status != TUNNELCAP_OK)
                 break;
         }
-        ok += decap(&esp, 0, lane, out + i, tunnelcap_i_meta_at(meta, meta_stride, i), meta_stride,
+        ok += decap(esp, lane, out + i, tunnelcap_i_meta_at(meta, meta_stride, i), meta_stride,
                     rx == NULL ? NULL : rx + i, end - i, 0);
         end += end < count;
     }
@@ -351,6 +368,6 @@ int32_t tunnelcap_esp_resync(tunnelcap_esp *esp, tunnelcap_lane *lane, tunnelcap
         return TUNNELCAP_E_INVALID;
     if (!esp->replay.esn)
         return TUNNELCAP_E_UNSUPPORTED;
-    decap(&esp, 0, lane, pkt, NULL, 0, NULL, 1, ahead);
+    decap(esp, lane, pkt, NULL, 0, NULL, 1, ahead);
     return pkt->status;
 }

@@ -155,26 +155,6 @@ static void write_trailer(uint8_t *text, const tunnelcap_i_esp_job *job, uint32_
     text[end + 1] = job->next_header;
 }
 
-/* What is authenticated beside the text: SPI and number, its high half in between. */
-TUNNELCAP_I_INLINE void set_aad(const tunnelcap_esp *esp, tunnelcap_crypto_op *op, uint64_t seq)
-{
-    uint32_t esn = esp->flags & TUNNELCAP_ESP_ESN;
-
-    op->flags = esn ? TUNNELCAP_OP_ESN : 0;
-    tunnelcap_i_store32(op->aad, esp->spi);
-    tunnelcap_i_store32(op->aad + 4, esn ? (uint32_t)(seq >> 32) : (uint32_t)seq);
-    tunnelcap_i_store32(op->aad + 8, (uint32_t)seq);
-}
-
-/* The nonce of counter modes. A salt shorter than 4 bytes is followed by the IV at once, and CTR's
- * nonce ends in a block counter (RFC 3686 4). */
-TUNNELCAP_I_INLINE void set_nonce(const tunnelcap_esp *esp, tunnelcap_crypto_op *op, uint64_t iv)
-{
-    tunnelcap_i_store64(op->nonce + 8, !esp->facts.combined);
-    memcpy(op->nonce, esp->salt, 4);
-    tunnelcap_i_store64(op->nonce + esp->facts.salt_len, iv);
-}
-
 /* Describe the provider's work on the text behind an ESP header at `header`, and write the IV. */
 static void write_op(const tunnelcap_esp *esp, tunnelcap_i_esp_job *job, uint8_t *header)
 {
@@ -182,9 +162,9 @@ static void write_op(const tunnelcap_esp *esp, tunnelcap_i_esp_job *job, uint8_t
     uint64_t iv = esp->iv_first + (job->seq - esp->seq_first);
 
     tunnelcap_i_esp_place(esp, op, header, job->text_len);
-    set_aad(esp, op, job->seq);
+    tunnelcap_i_esp_aad(esp, op, job->seq);
     if (esp->facts.counter_mode) {
-        set_nonce(esp, op, iv);
+        tunnelcap_i_esp_nonce(esp, op, iv);
         if (!esp->facts.implicit_iv)
             tunnelcap_i_store64(header + TUNNELCAP_I_ESP_HEADER, iv);
     } else if (esp->facts.iv_len != 0) { /* CBC: see esp.c */
@@ -273,20 +253,21 @@ static int32_t finish(const tunnelcap_i_esp_job *job)
 TUNNELCAP_I_INLINE uint32_t fits_plain(const tunnelcap_esp *esp, const tunnelcap_pkt *pkt,
                                        tunnelcap_i_esp_job *job)
 {
-    uint32_t tail = TUNNELCAP_I_ESP_TRAILER + 3u + esp->facts.icv_len;
+    uint32_t off = pkt->off;
     const uint8_t *p;
     uint32_t len;
 
-    if (!tunnelcap_i_pkt_valid(pkt) || pkt->off < esp->outer.header_len ||
+    if (!tunnelcap_i_pkt_valid(pkt) || off < esp->outer.header_len ||
         pkt->len < TUNNELCAP_I_IPV4_HEADER)
         return 0;
-    p = pkt->buf + pkt->off;
+    p = pkt->buf + off;
     len = tunnelcap_i_load16(p + 2);
+    if (p[0] != 0x45 || len < TUNNELCAP_I_IPV4_HEADER || len > pkt->len || len > esp->plain_max ||
+        pkt->cap - off - len < esp->plain_tail)
+        return 0;
     job->payload_len = len;
     job->text_len = (len + TUNNELCAP_I_ESP_TRAILER + 3) & ~3u;
-    return p[0] == 0x45 && len >= TUNNELCAP_I_IPV4_HEADER && len <= pkt->len &&
-           pkt->cap - pkt->off - len >= tail &&
-           esp->outer.header_len + len + tail <= esp->outer.max;
+    return 1;
 }
 
 /* Write one of them, as write_packet() would. Nothing is read back that was just written. */
@@ -296,31 +277,34 @@ TUNNELCAP_I_INLINE void write_plain(const tunnelcap_esp *esp, tunnelcap_i_esp_jo
                                            {1, 1, TUNNELCAP_I_PROTO_IPV4},
                                            {1, 2, 2, TUNNELCAP_I_PROTO_IPV4},
                                            {1, 2, 3, 3, TUNNELCAP_I_PROTO_IPV4}};
-    tunnelcap_crypto_op *op = &job->op;
+    const tunnelcap_i_outer *outer = &esp->outer;
     tunnelcap_pkt *pkt = job->pkt;
-    uint8_t *text = pkt->buf + pkt->off;
-    uint8_t *h = text - esp->outer.header_len;
-    uint8_t *header = text - esp->head_len;
-    uint64_t iv = esp->iv_first + (job->seq - esp->seq_first);
-    uint32_t len = job->payload_len;
+    uint64_t seq = job->seq;
+    uint64_t iv = esp->iv_first + (seq - esp->seq_first);
     uint32_t text_len = job->text_len;
-    uint32_t total = esp->outer.header_len + text_len + esp->facts.icv_len;
-    uint32_t tos = (uint32_t)((text[1] & esp->outer.tos_mask) | esp->outer.tos_fixed);
+    uint32_t total = outer->header_len + text_len + esp->facts.icv_len;
+    uint8_t *text = pkt->buf + pkt->off;
+    uint8_t *h = text - outer->header_len;
+    uint8_t *header = text - TUNNELCAP_I_ESP_HEADER - 8;
+    uint32_t tos = (uint32_t)((text[1] & outer->tos_mask) | outer->tos_fixed);
+    uint32_t pad = text_len - job->payload_len - TUNNELCAP_I_ESP_TRAILER;
 
-    tunnelcap_i_header_copy(h, esp->outer.header, esp->outer.header_len);
+    memcpy(text + job->payload_len, trailers[pad], 8);
+    memcpy(h, outer->header, 16);
+    memcpy(h + 16, outer->header + 16, 4);
+    if (esp->udp_len != 0) {
+        memcpy(h + TUNNELCAP_I_IPV4_HEADER, outer->header + TUNNELCAP_I_IPV4_HEADER, 8);
+        tunnelcap_i_store16(h + TUNNELCAP_I_IPV4_HEADER + 4, total - TUNNELCAP_I_IPV4_HEADER);
+    }
     h[1] = (uint8_t)tos;
     tunnelcap_i_store16(h + 2, total);
-    tunnelcap_i_store16(h + 10, (uint16_t)~tunnelcap_i_fold(esp->outer.plain_sum + tos + total));
-    if (esp->udp_len != 0)
-        tunnelcap_i_store16(header - 4, total - TUNNELCAP_I_IPV4_HEADER);
-    tunnelcap_i_store32(header + 4, (uint32_t)job->seq);
+    tunnelcap_i_store16(h + 10, (uint16_t)~tunnelcap_i_fold(outer->plain_sum + tos + total));
+    tunnelcap_i_store64(header, (uint64_t)esp->spi << 32 | (uint32_t)seq);
     tunnelcap_i_store64(header + TUNNELCAP_I_ESP_HEADER, iv);
-    memcpy(text + len, trailers[text_len - len - TUNNELCAP_I_ESP_TRAILER], 8);
-
-    tunnelcap_i_esp_place(esp, op, header, text_len);
-    set_aad(esp, op, job->seq);
-    set_nonce(esp, op, iv);
-    pkt->off -= esp->outer.header_len;
+    tunnelcap_i_esp_place(esp, &job->op, header, text_len);
+    tunnelcap_i_esp_aad(esp, &job->op, seq);
+    tunnelcap_i_esp_nonce(esp, &job->op, iv);
+    pkt->off -= outer->header_len;
     pkt->len = total;
 }
 
@@ -397,9 +381,9 @@ uint32_t tunnelcap_i_esp_encap_run(tunnelcap_lane *lane, uint32_t count)
 }
 
 /* Packet i goes by SA i * step. Bursts of any length, in parts that the lane holds. */
-static uint32_t encap(tunnelcap_esp *const *sas, uint32_t step, tunnelcap_lane *lane,
-                      tunnelcap_pkt *pkts, const tunnelcap_meta *meta, uint32_t stride,
-                      uint32_t count, uint8_t next_header)
+TUNNELCAP_I_INLINE uint32_t encap_by(tunnelcap_esp *const *sas, uint32_t step, tunnelcap_lane *lane,
+                                     tunnelcap_pkt *pkts, const tunnelcap_meta *meta,
+                                     uint32_t stride, uint32_t count, uint8_t next_header)
 {
     tunnelcap_i_esp_job *jobs = tunnelcap_i_esp_jobs(lane);
     tunnelcap_esp *esp;
@@ -420,12 +404,19 @@ static uint32_t encap(tunnelcap_esp *const *sas, uint32_t step, tunnelcap_lane *
     return ok + tunnelcap_i_esp_encap_run(lane, fit);
 }
 
+static uint32_t encap(tunnelcap_esp *esp, tunnelcap_lane *lane, tunnelcap_pkt *pkts,
+                      const tunnelcap_meta *meta, uint32_t stride, uint32_t count,
+                      uint8_t next_header)
+{
+    return encap_by(&esp, 0, lane, pkts, meta, stride, count, next_header);
+}
+
 uint32_t tunnelcap_esp_encap(tunnelcap_esp *esp, tunnelcap_lane *lane, tunnelcap_pkt *pkts,
                              const tunnelcap_meta *meta, uint32_t meta_stride, uint32_t count)
 {
     if (esp == NULL || lane == NULL || pkts == NULL)
         return 0;
-    return encap(&esp, 0, lane, pkts, meta, meta_stride, count, 0);
+    return encap(esp, lane, pkts, meta, meta_stride, count, 0);
 }
 
 uint32_t tunnelcap_esp_encap_batch(tunnelcap_esp *const *sas, tunnelcap_lane *lane,
@@ -434,7 +425,7 @@ uint32_t tunnelcap_esp_encap_batch(tunnelcap_esp *const *sas, tunnelcap_lane *la
 {
     if (sas == NULL || lane == NULL || pkts == NULL)
         return 0;
-    return encap(sas, 1, lane, pkts, meta, meta_stride, count, 0);
+    return encap_by(sas, 1, lane, pkts, meta, meta_stride, count, 0);
 }
 
 /* Copy a packet to where it can be encapsulated in place. */
@@ -467,7 +458,7 @@ uint32_t tunnelcap_esp_encap_to(tunnelcap_esp *esp, tunnelcap_lane *lane, const 
             if (out[end].status != TUNNELCAP_OK)
                 break;
         }
-        ok += encap(&esp, 0, lane, out + i, tunnelcap_i_meta_at(meta, meta_stride, i), meta_stride,
+        ok += encap(esp, lane, out + i, tunnelcap_i_meta_at(meta, meta_stride, i), meta_stride,
                     end - i, 0);
         end += end < count;
     }
@@ -484,7 +475,7 @@ uint32_t tunnelcap_esp_encap_dummy(tunnelcap_esp *esp, tunnelcap_lane *lane, tun
             memset(pkts[i].buf + pkts[i].off, 0, pkts[i].len);
     }
     if (esp->mode == TUNNELCAP_ESP_TUNNEL)
-        return encap(&esp, 0, lane, pkts, NULL, 0, count, TUNNELCAP_I_PROTO_NONE);
+        return encap(esp, lane, pkts, NULL, 0, count, TUNNELCAP_I_PROTO_NONE);
     for (uint32_t i = 0; i < count; i++)
         pkts[i].status = TUNNELCAP_E_INVALID;
     return 0;

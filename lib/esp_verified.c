@@ -117,51 +117,15 @@ static void set_addr(tunnelcap_addr *addr, const uint8_t *bytes, uint8_t family)
     memcpy(addr->bytes, bytes, family == TUNNELCAP_IPV4 ? 4 : 16);
 }
 
-/* Note where a verified packet came from; 1 if the one before came from elsewhere. One word tells
- * it, so that lanes need no lock: an IPv4 address and its port fit in, those of IPv6 are hashed.
- * 0 is "none yet". */
-TUNNELCAP_I_INLINE uint32_t note_peer(tunnelcap_esp *esp, const tunnelcap_i_opened *o)
-{
-    static const tunnelcap_i_flow_key key = {0x243f6a8885a308d3, 0x13198a2e03707344};
-    const uint64_t is_ipv4 = (uint64_t)1 << 63;
-    uint64_t port = o->in_udp ? o->src_port + 1u : 0;
-    uint64_t before = TUNNELCAP_I_LOAD(esp->peer);
-    uint64_t now = is_ipv4 | port << 32 | tunnelcap_i_word32(o->src);
-
-    if (o->family == TUNNELCAP_IPV6)
-        now = (tunnelcap_i_hash2(key, tunnelcap_i_load64(o->src) ^ port,
-                                 tunnelcap_i_load64(o->src + 8)) &
-               ~is_ipv4) |
-              1;
-    if (now == before)
-        return 0;
-    TUNNELCAP_I_STORE(esp->peer, now);
-    return before != 0;
-}
-
-/* What an SA has verified, up to and including one packet. */
-typedef struct tally {
-    uint64_t packets, bytes;
-} tally;
-
 /* What a verified packet said, while its outer header still stands where it was opened. */
-static void write_rx(tunnelcap_i_esp_job *job, const tally *sum)
+static void write_rx_outer(const tunnelcap_i_esp_job *job)
 {
     const tunnelcap_i_opened *o = &job->o;
-    tunnelcap_esp *esp = job->esp;
     tunnelcap_esp_rx *rx = job->rx;
 
-    job->rx_flags = o->in_udp ? TUNNELCAP_ESP_RX_UDP : 0;
-    if (note_peer(esp, o))
-        job->rx_flags |= TUNNELCAP_ESP_RX_PEER_MOVED;
-    if ((esp->soft_packets != 0 && sum->packets >= esp->soft_packets) ||
-        (esp->soft_bytes != 0 && sum->bytes >= esp->soft_bytes))
-        job->rx_flags |= TUNNELCAP_ESP_RX_REKEY;
-    if (rx == NULL)
-        return;
     memset(rx, 0, sizeof(*rx));
     rx->seq = job->seq;
-    rx->spi = esp->spi;
+    rx->spi = job->esp->spi;
     rx->flags = job->rx_flags;
     rx->next_header = job->next_header;
     set_addr(&rx->src, o->src, o->family);
@@ -185,9 +149,33 @@ static void write_rx_inner(const tunnelcap_pkt *pkt, tunnelcap_esp_rx *rx)
     }
 }
 
-/* Move the window for a whole run at once where that leaves all of it inside: then each number
- * fares as if it came by itself. */
-static void raise_top(tunnelcap_i_replay *r, const tunnelcap_i_esp_job *jobs, uint32_t count)
+/* ---- numbers ---- */
+
+/* What the provider has verified of a run. */
+typedef struct tally {
+    uint64_t packets, bytes;
+    uint32_t in_row; /* all was verified, and each number is one above the last */
+} tally;
+
+TUNNELCAP_I_INLINE tally take_stock(const tunnelcap_i_esp_job *jobs, uint32_t count)
+{
+    tally t = {0, 0, 0};
+    uint64_t odd = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t bad = jobs[i].op.status != TUNNELCAP_OK;
+
+        odd |= bad | (jobs[i].seq ^ (jobs[0].seq + i));
+        t.packets += !bad;
+        t.bytes += bad ? 0 : jobs[i].text_len;
+    }
+    t.in_row = odd == 0;
+    return t;
+}
+
+/* Move the window once for a whole run, where that leaves all of it inside: then each number fares
+ * as if it came by itself. */
+static void raise_once(tunnelcap_i_replay *r, const tunnelcap_i_esp_job *jobs, uint32_t count)
 {
     uint64_t lowest = UINT64_MAX;
     uint64_t highest = 0;
@@ -202,35 +190,60 @@ static void raise_top(tunnelcap_i_replay *r, const tunnelcap_i_esp_job *jobs, ui
         tunnelcap_i_replay_raise(r, highest);
 }
 
-/* Mark what was verified as seen: numbers that follow each other in one block go together. What
- * had been seen meanwhile becomes TUNNELCAP_E_REPLAY. */
-static void commit(tunnelcap_esp *esp, tunnelcap_i_esp_job *jobs, uint32_t count)
+/* The bits of verified numbers from job `at` on that follow each other in one block, without one
+ * twice; returns the job behind them. */
+static uint32_t gather(const tunnelcap_i_esp_job *jobs, uint32_t at, uint32_t count,
+                       uint32_t in_row, uint32_t *bits)
 {
+    uint64_t first = jobs[at].seq;
+    uint32_t end = at;
+
+    if (in_row) {
+        uint32_t n = 32 - (uint32_t)(first & 31);
+
+        n = n < count - at ? n : count - at;
+        *bits = (UINT32_MAX >> (32 - n)) << (first & 31);
+        return at + n;
+    }
+    *bits = 0;
+    for (; end < count && jobs[end].op.status == TUNNELCAP_OK; end++) {
+        if (jobs[end].seq >> 5 != first >> 5 || *bits >> (jobs[end].seq & 31) & 1)
+            break;
+        *bits |= (uint32_t)1 << (jobs[end].seq & 31);
+    }
+    return end;
+}
+
+/* Mark what was verified as seen. What had been seen meanwhile becomes TUNNELCAP_E_REPLAY; returns
+ * whether there was any. */
+static uint32_t commit(tunnelcap_i_replay *r, tunnelcap_i_esp_job *jobs, uint32_t count,
+                       const tally *t)
+{
+    uint32_t lost = 0;
+    uint32_t bits;
+    uint32_t fresh;
     uint32_t end;
 
-    raise_top(&esp->replay, jobs, count);
-    if (esp->replay.window == 0)
-        return;
+    if (!t->in_row)
+        raise_once(r, jobs, count);
+    else if (r->window == 0 || count <= r->window)
+        tunnelcap_i_replay_raise(r, jobs[count - 1].seq);
+    if (r->window == 0)
+        return 0;
     for (uint32_t i = 0; i < count; i = end) {
-        uint64_t block = jobs[i].seq >> 5;
-        uint32_t bits = 0;
-        uint32_t fresh;
-
-        for (end = i; end < count && jobs[end].op.status == TUNNELCAP_OK; end++) {
-            if (jobs[end].seq >> 5 != block || bits >> (jobs[end].seq & 31) & 1)
-                break;
-            bits |= (uint32_t)1 << (jobs[end].seq & 31);
-        }
-        if (end == i) { /* a forgery */
-            end++;
+        if (jobs[i].op.status != TUNNELCAP_OK) {
+            end = i + 1;
             continue;
         }
-        fresh = tunnelcap_i_replay_commit_block(&esp->replay, block, bits);
+        end = gather(jobs, i, count, t->in_row, &bits);
+        fresh = tunnelcap_i_replay_commit_block(r, jobs[i].seq >> 5, bits);
         for (uint32_t k = i; fresh != bits && k < end; k++) {
             if (!(fresh >> (jobs[k].seq & 31) & 1))
                 jobs[k].op.status = TUNNELCAP_E_REPLAY;
         }
+        lost |= fresh != bits;
     }
+    return lost;
 }
 
 /* ---- the path of nearly all packets ---- */
@@ -239,20 +252,38 @@ static void commit(tunnelcap_esp *esp, tunnelcap_i_esp_job *jobs, uint32_t count
  * IPv4 without options; if so, the window moves to it. Anything else is looked at in full. */
 TUNNELCAP_I_INLINE uint32_t end_plain(tunnelcap_i_esp_job *job)
 {
-    enum { PAD_MAX = 6 };
+    /* The last 8 bytes by how many are padding, and which of them that says. */
+    static const uint8_t want[][8] = {
+        {0},
+        {[5] = 1, 1},
+        {[4] = 1, 2, 2},
+        {[3] = 1, 2, 3, 3},
+        {[2] = 1, 2, 3, 4, 4},
+        {[1] = 1, 2, 3, 4, 5, 5},
+        {1, 2, 3, 4, 5, 6, 6},
+    };
+    static const uint8_t mask[][8] = {
+        {[6] = 0xff},
+        {[5] = 0xff, 0xff},
+        {[4] = 0xff, 0xff, 0xff},
+        {[3] = 0xff, 0xff, 0xff, 0xff},
+        {[2] = 0xff, 0xff, 0xff, 0xff, 0xff},
+        {[1] = 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+        {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+    };
     const uint8_t *text = job->op.text;
     uint32_t text_len = job->op.text_len;
-    uint64_t last = tunnelcap_i_load64(text + text_len - 8); /* at worst, the IV begins it */
-    uint32_t pad = (uint32_t)(last >> 8) & 0xff;
-    uint64_t mask = ((uint64_t)1 << (pad & 7) * 8) - 1;
-    uint32_t payload;
+    const uint8_t *last = text + text_len - 8; /* at worst, they begin in the IV */
+    uint32_t pad = last[6];
+    uint32_t payload = text_len - pad - TUNNELCAP_I_ESP_TRAILER;
     uint32_t len;
 
-    if (pad > PAD_MAX || (last >> 16 & mask) != (uint64_t)0x010203040506 >> (PAD_MAX - pad) * 8 ||
-        text_len < TUNNELCAP_I_IPV4_HEADER + pad + TUNNELCAP_I_ESP_TRAILER)
+    if (pad >= sizeof(want) / sizeof(want[0]) ||
+        text_len < TUNNELCAP_I_IPV4_HEADER + pad + TUNNELCAP_I_ESP_TRAILER ||
+        ((tunnelcap_i_word64(last) ^ tunnelcap_i_word64(want[pad])) &
+         tunnelcap_i_word64(mask[pad])) != 0)
         return 0;
-    payload = text_len - pad - TUNNELCAP_I_ESP_TRAILER;
-    job->next_header = (uint8_t)last;
+    job->next_header = last[7];
     if (job->next_header == TUNNELCAP_I_PROTO_IPV4) {
         if (!tunnelcap_i_inner_plain(text, payload))
             return 0;
@@ -269,54 +300,80 @@ TUNNELCAP_I_INLINE uint32_t end_plain(tunnelcap_i_esp_job *job)
 
 /* ---- bursts ---- */
 
+/* Note what a verified packet said of itself; `rekey` is the flag for that, or 0. */
+TUNNELCAP_I_INLINE void note(tunnelcap_i_esp_job *job, uint16_t rekey)
+{
+    uint64_t before = TUNNELCAP_I_LOAD(job->esp->peer);
+
+    job->rx_flags = (uint16_t)(rekey | (job->o.in_udp ? TUNNELCAP_ESP_RX_UDP : 0));
+    if (job->peer != before) {
+        TUNNELCAP_I_STORE(job->esp->peer, job->peer);
+        if (before != 0)
+            job->rx_flags |= TUNNELCAP_ESP_RX_PEER_MOVED;
+    }
+    if (job->rx != NULL)
+        write_rx_outer(job);
+}
+
 /* Everything that follows decryption and commitment. */
-static int32_t finish(tunnelcap_i_esp_job *job, const tally *sum)
+TUNNELCAP_I_INLINE int32_t finish(tunnelcap_i_esp_job *job, uint16_t rekey)
 {
     int32_t status = job->op.status;
 
-    if (job->plain && status == TUNNELCAP_OK && end_plain(job)) {
-        write_rx(job, sum);
-        if (job->rx != NULL)
-            write_rx_inner(job->pkt, job->rx);
-        return TUNNELCAP_OK;
-    }
-    if (status == TUNNELCAP_OK)
-        status = check_trailer(&job->op, job);
     if (status != TUNNELCAP_OK)
         return status;
-    write_rx(job, sum);
-    status = job->esp->mode == TUNNELCAP_ESP_TUNNEL ? finish_tunnel(job->esp, job)
-                                                    : finish_transport(job->esp, job);
+    if (job->plain && end_plain(job)) {
+        note(job, rekey);
+    } else {
+        status = check_trailer(&job->op, job);
+        if (status != TUNNELCAP_OK)
+            return status;
+        note(job, rekey);
+        status = job->esp->mode == TUNNELCAP_ESP_TUNNEL ? finish_tunnel(job->esp, job)
+                                                        : finish_transport(job->esp, job);
+    }
     if (status == TUNNELCAP_OK && job->rx != NULL)
         write_rx_inner(job->pkt, job->rx);
     return status;
 }
 
-static void count_job(tally *sum, const tunnelcap_i_esp_job *job)
+/* Count a packet among those that an SA has verified, and tell whether a soft limit is reached. */
+static uint16_t count_soft(const tunnelcap_i_esp_job *job, tally *sum)
 {
-    sum->packets += job->op.status == TUNNELCAP_OK;
-    sum->bytes += job->op.status == TUNNELCAP_OK ? job->text_len : 0;
+    const tunnelcap_esp *esp = job->esp;
+
+    if (job->op.status == TUNNELCAP_OK) {
+        sum->packets++;
+        sum->bytes += job->text_len;
+    }
+    return (esp->soft_packets != 0 && sum->packets >= esp->soft_packets) ||
+                   (esp->soft_bytes != 0 && sum->bytes >= esp->soft_bytes)
+               ? TUNNELCAP_ESP_RX_REKEY
+               : 0;
 }
 
 uint32_t tunnelcap_i_esp_verified(tunnelcap_i_esp_job *jobs, uint32_t count)
 {
     tunnelcap_esp *esp = jobs[0].esp;
-    tally more = {0, 0};
-    tally sum;
+    uint32_t limited = esp->soft_packets != 0 || esp->soft_bytes != 0;
+    tally t = take_stock(jobs, count);
+    tally sum = {0, 0, 0};
     uint32_t ok = 0;
 
-    commit(esp, jobs, count);
-    for (uint32_t i = 0; i < count; i++)
-        count_job(&more, &jobs[i]);
-    sum.packets = TUNNELCAP_I_ADD(esp->packets, more.packets);
-    sum.bytes = TUNNELCAP_I_ADD(esp->bytes, more.bytes);
+    if (commit(&esp->replay, jobs, count, &t))
+        t = take_stock(jobs, count);
+    if (t.packets != 0 || limited) {
+        sum.packets = TUNNELCAP_I_ADD(esp->packets, t.packets);
+        sum.bytes = TUNNELCAP_I_ADD(esp->bytes, t.bytes);
+    }
     for (uint32_t i = 0; i < count; i++) {
-        count_job(&sum, &jobs[i]);
-        jobs[i].pkt->status = finish(&jobs[i], &sum);
-        if (jobs[i].pkt->status == TUNNELCAP_OK)
+        tunnelcap_i_esp_job *job = &jobs[i];
+
+        job->pkt->status = finish(job, limited ? count_soft(job, &sum) : 0);
+        if (job->pkt->status == TUNNELCAP_OK)
             ok++;
         else
-            tunnelcap_i_wipe(jobs[i].op.text, jobs[i].op.text_len);
+            tunnelcap_i_wipe(job->op.text, job->op.text_len);
     }
     return ok;
 }

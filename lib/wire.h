@@ -25,7 +25,7 @@ static inline uint32_t tunnelcap_i_load32(const uint8_t *p)
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-static inline uint64_t tunnelcap_i_load64(const uint8_t *p)
+TUNNELCAP_I_INLINE uint64_t tunnelcap_i_load64(const uint8_t *p)
 {
     return (uint64_t)tunnelcap_i_load32(p) << 32 | tunnelcap_i_load32(p + 4);
 }
@@ -46,7 +46,7 @@ static inline void tunnelcap_i_store32(uint8_t *p, uint32_t v)
     memcpy(p, bytes, sizeof(bytes));
 }
 
-static inline void tunnelcap_i_store64(uint8_t *p, uint64_t v)
+TUNNELCAP_I_INLINE void tunnelcap_i_store64(uint8_t *p, uint64_t v)
 {
     const uint8_t bytes[8] = {(uint8_t)(v >> 56), (uint8_t)(v >> 48), (uint8_t)(v >> 40),
                               (uint8_t)(v >> 32), (uint8_t)(v >> 24), (uint8_t)(v >> 16),

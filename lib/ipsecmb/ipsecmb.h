@@ -4,7 +4,7 @@
  * The provider on ipsec-mb, its parts: keys (ipsecmb_key.c), lanes and their work (ipsecmb.c).
  *
  * Implementation notes. A key is constant: round keys, hash keys, HMAC's first blocks, and for
- * each direction either a function that handles a packet at once (GCM, where the direct call is
+ * each direction either the function that handles a packet at once (GCM, where the direct call is
  * the fastest, and GMAC), or a job of ipsec-mb filled in but for the packet. Jobs go into the
  * queue of the lane's manager, which works on several packets side by side and hands them back in
  * their order; at the end of a burst the queue is empty again.
@@ -21,11 +21,8 @@ enum { TUNNELCAP_I_MB_SEAL, TUNNELCAP_I_MB_OPEN, TUNNELCAP_I_MB_DIRECTIONS };
 
 enum { TUNNELCAP_I_MB_GCM_NONCE = 12, TUNNELCAP_I_MB_TAG = 64, TUNNELCAP_I_MB_ALIGN = 64 };
 
-typedef struct tunnelcap_i_mb_key tunnelcap_i_mb_key;
-
-/* Handle a packet at once: its text, and the whole of its tag. */
-typedef void tunnelcap_i_mb_direct(const tunnelcap_i_mb_key *key, struct gcm_context_data *ctx,
-                                   const tunnelcap_crypto_op *op, int direction, uint8_t *tag);
+/* How the packets of a key are handled. */
+enum { TUNNELCAP_I_MB_JOB, TUNNELCAP_I_MB_GCM, TUNNELCAP_I_MB_GMAC };
 
 /* Round keys of AES, as ipsec-mb expands them. It wants blocks at multiples of 16. */
 typedef struct tunnelcap_i_mb_aes {
@@ -33,15 +30,15 @@ typedef struct tunnelcap_i_mb_aes {
     _Alignas(16) uint8_t dec[15 * IMB_AES_BLOCK_SIZE];
 } tunnelcap_i_mb_aes;
 
-struct tunnelcap_i_mb_key {
-    tunnelcap_i_mb_direct *direct; /* NULL: by jobs */
+typedef struct tunnelcap_i_mb_key {
+    uint8_t way; /* TUNNELCAP_I_MB_ */
+    uint8_t icv_len;
+    uint8_t combined;
+    uint8_t block; /* the text is a multiple of it */
     aes_gcm_enc_dec_t gcm_run[TUNNELCAP_I_MB_DIRECTIONS];
     aes_gmac_init_t gmac_init;
     aes_gmac_update_t gmac_update;
     aes_gmac_finalize_t gmac_finalize;
-    uint8_t icv_len;
-    uint8_t combined;
-    uint8_t block; /* the text is a multiple of it */
     union {
         /* GCM's data is declared with an alignment only by some versions of the header. */
         _Alignas(64) struct gcm_key_data gcm;
@@ -64,7 +61,7 @@ struct tunnelcap_i_mb_key {
         } cbc_mac;
     } mac;
     IMB_JOB job[TUNNELCAP_I_MB_DIRECTIONS];
-};
+} tunnelcap_i_mb_key;
 
 /* What is kept of a packet while a job works on it, in unseal(). */
 typedef struct tunnelcap_i_mb_ticket {

@@ -74,31 +74,6 @@ static const makers *get_makers(void)
 
 /* ---- combined algorithms ---- */
 
-static uint64_t aad_len(const tunnelcap_crypto_op *op)
-{
-    return op->flags & TUNNELCAP_OP_ESN ? 12 : 8;
-}
-
-static void run_gcm(const tunnelcap_i_mb_key *key, struct gcm_context_data *ctx,
-                    const tunnelcap_crypto_op *op, int direction, uint8_t *tag)
-{
-    key->gcm_run[direction](&key->cipher.gcm, ctx, op->text, op->text, op->text_len, op->nonce,
-                            op->aad, aad_len(op), tag, key->icv_len);
-}
-
-/* All is authenticated, nothing encrypted: SPI and numbers, the IV, the text (RFC 4543 3.4). */
-static void run_gmac(const tunnelcap_i_mb_key *key, struct gcm_context_data *ctx,
-                     const tunnelcap_crypto_op *op, int direction, uint8_t *tag)
-{
-    uint32_t iv_len = op->head_len - 8u;
-
-    (void)direction;
-    key->gmac_init(&key->cipher.gcm, ctx, op->nonce, TUNNELCAP_I_MB_GCM_NONCE);
-    key->gmac_update(&key->cipher.gcm, ctx, op->aad, aad_len(op));
-    key->gmac_update(&key->cipher.gcm, ctx, op->text - iv_len, (uint64_t)iv_len + op->text_len);
-    key->gmac_finalize(&key->cipher.gcm, ctx, tag, key->icv_len);
-}
-
 static void init_gcm(tunnelcap_i_mb_key *key, const makers *make, const tunnelcap_transform *t)
 {
     uint32_t size = t->encr_key_len / 8u - 2;
@@ -108,7 +83,7 @@ static void init_gcm(tunnelcap_i_mb_key *key, const makers *make, const tunnelca
     key->gmac_init = make->gmac_init[size];
     key->gmac_update = make->gmac_update[size];
     key->gmac_finalize = make->gmac_finalize[size];
-    key->direct = t->encr == TUNNELCAP_ENCR_AES_GMAC ? run_gmac : run_gcm;
+    key->way = t->encr == TUNNELCAP_ENCR_AES_GMAC ? TUNNELCAP_I_MB_GMAC : TUNNELCAP_I_MB_GCM;
 }
 
 /* ---- ciphers of jobs ---- */

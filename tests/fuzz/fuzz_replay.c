@@ -85,7 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
             m.seen[m.count++] = seq;
             m.top = seq > m.top ? seq : m.top;
         }
-        FUZZ_CHECK(TUNNELCAP_I_LOAD(r.top) == m.top);
+        FUZZ_CHECK(tunnelcap_i_replay_top(&r) == m.top);
     }
     free((void *)r.words);
     return 0;

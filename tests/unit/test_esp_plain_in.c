@@ -10,6 +10,7 @@ enum { BURST = 8, BUFFER = 600, HEAD = 64, TEXT_MAX = 300 };
 
 typedef struct world {
     test_toy toy;
+    tunnelcap_transform transform;
     tunnelcap_esp *esp;
     tunnelcap_lane *lane;
     uint8_t bytes[BURST][BUFFER];
@@ -51,9 +52,9 @@ static tunnelcap_esp_config random_config(test_random *random, uint32_t flags)
 
 static void open_world(world *w, const tunnelcap_esp_config *config, const test_suite_row *row)
 {
-    tunnelcap_transform transform = test_transform_of(row);
     const tunnelcap_crypto *crypto = test_toy_init(&w->toy);
-    w->esp = test_esp_new(config, &transform, crypto);
+    w->transform = test_transform_of(row);
+    w->esp = test_esp_new(config, &w->transform, crypto);
     w->lane = test_crypto_lane(crypto, BURST);
 }
 
@@ -113,8 +114,8 @@ static uint32_t seal_at(world *w, const recipe *r, uint8_t *header)
     for (uint32_t i = 0; i < esp->facts.iv_len; i++)
         header[8 + i] = (uint8_t)(7 * r->seq + i);
     tunnelcap_i_esp_place(esp, &op, header, r->text_len);
-    tunnelcap_i_esp_aad(esp, &op, header, r->seq);
-    memcpy(op.nonce, esp->salt, esp->facts.salt_len);
+    tunnelcap_i_esp_aad(esp, &op, r->seq);
+    memcpy(op.nonce, w->transform.salt, esp->facts.salt_len);
     if (esp->facts.implicit_iv)
         test_store64(op.nonce + esp->facts.salt_len, r->seq);
     else
