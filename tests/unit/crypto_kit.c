@@ -8,6 +8,15 @@ static void fill(test_random *random, uint8_t *bytes, size_t len)
         bytes[i] = (uint8_t)test_next(random);
 }
 
+uint32_t test_first_way(void)
+{
+#ifdef TUNNELCAP_WITH_OPENSSL
+    if (tunnelcap_i_ghash_best() != TUNNELCAP_I_GHASH_NONE)
+        return TUNNELCAP_I_OSSL_WIDE;
+#endif
+    return TUNNELCAP_I_OSSL_LEAN;
+}
+
 tunnelcap_transform test_transform(const test_kind *kind, uint64_t seed)
 {
     test_random random = {seed};

@@ -10,7 +10,7 @@
 #include <openssl/crypto.h>
 #include <stdio.h>
 
-enum { KEY_SEEN = 12, BURST = 32, PACKETS = 3200, HEADER = 64 };
+enum { KEY_SEEN = 12, BURST = 32, PACKETS = 640, HEADER = 64 };
 
 /* Every block of libcrypto's, with its size before it. */
 static struct {

@@ -81,9 +81,9 @@ static void compare(test_random *random, size_t len, const uint8_t *special)
 START_TEST(ghash_of_any_length_is_as_defined)
 {
     test_random random = {1};
-    for (size_t len = 0; len <= 600; len++)
+    for (size_t len = 0; len <= 300; len++)
         compare(&random, len, NULL);
-    for (size_t len = 1390; len <= 1420; len++)
+    for (size_t len = 1390; len <= 1420; len += 5)
         compare(&random, len, NULL);
     compare(&random, 65535, NULL);
 }
@@ -98,8 +98,8 @@ START_TEST(ghash_of_any_key_is_as_defined)
         h[bit / 8] = (uint8_t)(1u << bit % 8);
         memset(all, 0xff, sizeof(all));
         all[bit / 8] ^= h[bit / 8];
-        compare(&random, 301, h);
-        compare(&random, 301, all);
+        compare(&random, 141, h);
+        compare(&random, 141, all);
     }
     uint8_t zero[BLOCK] = {0};
     compare(&random, 301, zero);
