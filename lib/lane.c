@@ -5,9 +5,9 @@
 #include "secure.h"
 
 enum { OLDEST = sizeof(tunnelcap_lane_config) };
-enum { LANES_MAX = 256, BURST_MAX = 1024, SLOTS_MAX = 1 << 20 };
+enum { LANES_MAX = 256, BURST_MAX = 1024, SLOTS_MAX = 1 << 20, EVENTS_MAX = 1 << 16 };
 
-static const tunnelcap_lane_config defaults = {sizeof(tunnelcap_lane_config), 0, 0, 1, 32, 64};
+static const tunnelcap_lane_config defaults = {sizeof(tunnelcap_lane_config), 0, 0, 1, 32, 64, 64};
 
 int32_t tunnelcap_lane_config_init(tunnelcap_lane_config *config, uint32_t size)
 {
@@ -27,7 +27,7 @@ static int32_t read_config(tunnelcap_lane_config *own, const tunnelcap_lane_conf
     if (own->count < 1 || own->count > LANES_MAX || own->index >= own->count)
         return TUNNELCAP_E_RANGE;
     if (own->max_burst < 1 || own->max_burst > BURST_MAX || own->key_slots < 1 ||
-        own->key_slots > SLOTS_MAX)
+        own->key_slots > SLOTS_MAX || own->events > EVENTS_MAX)
         return TUNNELCAP_E_RANGE;
     return TUNNELCAP_OK;
 }
@@ -38,9 +38,11 @@ static size_t lay_out(uint8_t *base, const tunnelcap_lane_config *c, const tunne
     tunnelcap_i_layout layout = {base, 0};
 
     tunnelcap_i_layout_add(&layout, 1, sizeof(*parts));
+    parts->events.slots = tunnelcap_i_layout_add(&layout, c->events, sizeof(tunnelcap_event));
     if (crypto == NULL)
         return layout.size;
     parts->scratch = tunnelcap_i_layout_add(&layout, c->max_burst, TUNNELCAP_I_LANE_SCRATCH);
+    parts->notes = tunnelcap_i_layout_add(&layout, c->max_burst, TUNNELCAP_I_LANE_NOTE);
     parts->ops = tunnelcap_i_layout_add(&layout, c->max_burst, sizeof(tunnelcap_crypto_op *));
     parts->crypto_lane = tunnelcap_i_layout_add(
         &layout, 1, crypto->lane_size(crypto->self, c->max_burst, c->key_slots));
@@ -84,6 +86,7 @@ int32_t tunnelcap_lane_init(void *mem, size_t mem_size, const tunnelcap_lane_con
     lane->id_span = 0x10000u / own.count;
     lane->id_next = tunnelcap_i_load32(seed + 16) % lane->id_span;
     lane->max_burst = own.max_burst;
+    lane->events.count = own.events;
     if (crypto != NULL) {
         status = crypto->lane_init(crypto->self, lane->crypto_lane, own.max_burst, own.key_slots);
         if (status != TUNNELCAP_OK) {
@@ -135,4 +138,53 @@ int32_t tunnelcap_lane_new(const tunnelcap_lane_config *config, const uint8_t *s
 void tunnelcap_lane_free(tunnelcap_lane *lane)
 {
     tunnelcap_lane_fini(lane);
+}
+
+static uint32_t events_waiting(const tunnelcap_i_event_ring *ring, uint32_t first, uint32_t behind)
+{
+    return behind >= first ? behind - first : behind + 2 * ring->count - first;
+}
+
+static tunnelcap_event *event_at(const tunnelcap_i_event_ring *ring, uint32_t position)
+{
+    return &ring->slots[position < ring->count ? position : position - ring->count];
+}
+
+static uint32_t event_next(const tunnelcap_i_event_ring *ring, uint32_t position)
+{
+    return position + 1 < 2 * ring->count ? position + 1 : 0;
+}
+
+void tunnelcap_i_lane_tell(tunnelcap_lane *lane, const tunnelcap_event *event)
+{
+    tunnelcap_i_event_ring *ring = &lane->events;
+    uint32_t behind = TUNNELCAP_I_LOAD(ring->behind);
+
+    if (events_waiting(ring, TUNNELCAP_I_LOAD_ACQ(ring->first), behind) == ring->count) {
+        TUNNELCAP_I_STORE(ring->lost, TUNNELCAP_I_LOAD(ring->lost) + 1);
+        return;
+    }
+    *event_at(ring, behind) = *event;
+    TUNNELCAP_I_STORE_REL(ring->behind, event_next(ring, behind));
+}
+
+uint32_t tunnelcap_lane_events(tunnelcap_lane *lane, tunnelcap_event *events, uint32_t cap,
+                               uint64_t *lost)
+{
+    tunnelcap_i_event_ring *ring;
+    uint32_t first;
+    uint32_t behind;
+    uint32_t taken = 0;
+
+    if (lane == NULL || events == NULL)
+        return 0;
+    ring = &lane->events;
+    first = TUNNELCAP_I_LOAD(ring->first);
+    behind = TUNNELCAP_I_LOAD_ACQ(ring->behind);
+    for (; taken < cap && first != behind; first = event_next(ring, first))
+        events[taken++] = *event_at(ring, first);
+    TUNNELCAP_I_STORE_REL(ring->first, first);
+    if (lost != NULL)
+        *lost = TUNNELCAP_I_LOAD(ring->lost);
+    return taken;
 }

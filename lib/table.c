@@ -48,6 +48,8 @@ static size_t lay_out_view(uint8_t *base, const tunnelcap_table_config *c, tunne
     view->slot_of = tunnelcap_i_layout_add(&layout, 2 * (size_t)c->tunnels, sizeof(uint32_t));
     view->by_key = tunnelcap_i_layout_add(&layout, hash_entries(c->tunnels), sizeof(uint32_t));
     view->by_id = tunnelcap_i_layout_add(&layout, hash_entries(c->tunnels), sizeof(uint32_t));
+    view->by_pair = tunnelcap_i_layout_add(&layout, hash_entries(c->tunnels), sizeof(uint32_t));
+    view->pair_next = tunnelcap_i_layout_add(&layout, 2 * (size_t)c->tunnels, sizeof(uint32_t));
     view->by_prefix = tunnelcap_i_layout_add(&layout, hash_entries(c->routes), sizeof(uint32_t));
     view->routes = tunnelcap_i_layout_add(&layout, c->routes, sizeof(*view->routes));
     view->by_spi = tunnelcap_i_layout_add(&layout, hash_entries(c->sas), sizeof(uint32_t));
@@ -66,11 +68,15 @@ static size_t lay_out(uint8_t *base, const tunnelcap_table_config *c, tunnelcap_
     tunnelcap_i_layout_add(&layout, 1, sizeof(*parts));
     parts->seats = tunnelcap_i_layout_add(&layout, c->lanes, sizeof(*parts->seats));
     parts->slots = tunnelcap_i_layout_add(&layout, places + 1, sizeof(*parts->slots));
+    parts->paths = tunnelcap_i_layout_add(&layout, places + 1, sizeof(*parts->paths));
     parts->gre_states = tunnelcap_i_layout_add(&layout, places, sizeof(*parts->gre_states));
+    parts->told = tunnelcap_i_layout_add(&layout, places, sizeof(*parts->told));
     parts->place_used = tunnelcap_i_layout_add(&layout, places, 1);
     parts->slot_used = tunnelcap_i_layout_add(&layout, places + 1, 1);
+    parts->path_used = tunnelcap_i_layout_add(&layout, places + 1, 1);
     parts->counters =
         tunnelcap_i_layout_add(&layout, (places + 1) * 2 * c->lanes, sizeof(*parts->counters));
+    parts->limits = tunnelcap_i_layout_add(&layout, places * c->lanes, sizeof(*parts->limits));
     parts->view_size = lay_out_view(NULL, c, &view);
     for (uint32_t i = 0; i < 2; i++) {
         block = tunnelcap_i_layout_add(&layout, 1, parts->view_size);
@@ -209,6 +215,7 @@ uint64_t tunnelcap_table_settled(const tunnelcap_table *table)
 int32_t tunnelcap_table_begin(tunnelcap_table *table)
 {
     const tunnelcap_i_view *from;
+    const tunnelcap_i_path *path;
     uint32_t slot;
 
     if (table == NULL)
@@ -222,15 +229,20 @@ int32_t tunnelcap_table_begin(tunnelcap_table *table)
     memcpy(tunnelcap_i_changing(table)->head, from->head, table->view_size);
     memset(table->place_used, 0, table->places);
     memset(table->slot_used, 0, table->places + 1);
+    memset(table->path_used, 0, table->places + 1);
     for (uint32_t place = 0; place < table->places; place++) {
         slot = from->slot_of[place];
         if (slot != 0) {
             table->place_used[place] = TUNNELCAP_I_USED_OLD;
             table->slot_used[slot - 1] = TUNNELCAP_I_USED_OLD;
+            path = table->slots[slot - 1].path;
+            if (path != NULL)
+                table->path_used[path - table->paths] = TUNNELCAP_I_USED_OLD;
         }
     }
     table->place_hint = 0;
     table->slot_hint = 0;
+    table->path_hint = 0;
     table->in_change = 1;
     return TUNNELCAP_OK;
 }

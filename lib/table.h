@@ -12,6 +12,7 @@
 #ifndef TUNNELCAP_I_TABLE_H
 #define TUNNELCAP_I_TABLE_H
 
+#include <tunnelcap/icmp.h>
 #include <tunnelcap/table.h>
 
 #include "atomic.h"
@@ -19,6 +20,7 @@
 #include "gre.h"
 #include "ipip.h"
 #include "mss.h"
+#include "pmtu.h"
 
 /* How outer packets find a GRE or IP-in-IP tunnel; ESP tunnels are found by their SAs and have
  * their id here instead. Compared and hashed as bytes: no padding, unused parts zero. */
@@ -33,16 +35,39 @@ typedef struct tunnelcap_i_key {
     uint8_t zero[3];
 } tunnelcap_i_key;
 
+/* What is known of a path: found again by what it depends upon when its tunnel is replaced. */
+typedef struct tunnelcap_i_path_key {
+    uint8_t match[32]; /* addresses, as in tunnelcap_i_outer */
+    uint32_t outer_vrf;
+    uint32_t link;
+    uint32_t floor;
+    uint8_t family;
+    uint8_t mode;
+    uint8_t zero[2];
+} tunnelcap_i_path_key;
+
+typedef struct tunnelcap_i_path {
+    struct tunnelcap_pmtu pmtu;
+    tunnelcap_i_path_key key;
+    uint32_t seeded; /* writer: the tokens of its probes have a key of a lane's */
+} tunnelcap_i_path;
+
 /* One configuration of a tunnel. */
 typedef struct tunnelcap_i_tunnel {
     uint64_t id;
     tunnelcap_i_key key;
     uint32_t flags;
     uint32_t vrf;
-    uint32_t mtu;      /* mss.max is less where IP cannot carry as much */
+    uint32_t link;     /* path MTU to begin with; `mtu` and `mss` are for it */
+    uint32_t mtu;      /* inner MTU for it */
+    uint32_t mtu_max;  /* inner MTU for any */
     uint32_t headroom; /* that encapsulation needs, with what the clamp may insert before */
     uint32_t place;
+    uint32_t icmp_rate;
+    uint8_t fragment_mode;
     tunnelcap_i_mss mss;
+    tunnelcap_i_path *path; /* NULL: an ESP tunnel without outbound SA */
+    tunnelcap_addr interface4, interface6, probe;
     union {
         tunnelcap_gre gre;
         tunnelcap_ipip ipip;
@@ -89,6 +114,8 @@ typedef struct tunnelcap_i_view {
     uint32_t *slot_of;   /* by place: slot + 1, or 0 */
     uint32_t *by_key;    /* hash: places */
     uint32_t *by_id;     /* hash: places */
+    uint32_t *by_pair;   /* hash: first place of each pair of outer addresses */
+    uint32_t *pair_next; /* by place: place + 1 of the next one of its pair, or 0 */
     uint32_t *by_prefix; /* hash: first route of each prefix */
     tunnelcap_i_route *routes;
     uint32_t *by_spi; /* hash: entries of sas */
@@ -108,6 +135,7 @@ enum {
 
 typedef struct tunnelcap_i_counters {
     tunnelcap_i_atomic64 packets, inner_bytes, outer_bytes, replied, refused, clamped;
+    tunnelcap_i_atomic64 kept, local, fragments, reassembled, icmp_sent, icmp_received;
     tunnelcap_i_atomic64 reasons[TUNNELCAP_I_REASONS];
 } tunnelcap_i_counters;
 
@@ -118,7 +146,13 @@ typedef struct tunnelcap_i_seat {
     uint8_t pad[48];
 } tunnelcap_i_seat;
 
-/* Who uses a place or a slot: the current view, or only the one under change. */
+/* What lanes have told of a place's SAs: the SPI that a soft limit was last announced of, by
+ * direction. */
+typedef struct tunnelcap_i_told {
+    tunnelcap_i_atomic32 rekey[2];
+} tunnelcap_i_told;
+
+/* Who uses a place, a slot or a path: the current view, or only the one under change. */
 enum { TUNNELCAP_I_USED_OLD = 1, TUNNELCAP_I_USED_NEW = 2 };
 
 struct tunnelcap_table {
@@ -138,14 +172,21 @@ struct tunnelcap_table {
     uint32_t sa_mask;     /* of by_spi */
     uint32_t place_hint;  /* writer: no place before this one is free */
     uint32_t slot_hint;   /* writer: no slot before this one is free */
+    uint32_t path_hint;   /* writer: no path before this one is free */
+    uint32_t tick_place;  /* writer: where the next tick goes on */
+    uint32_t probes;      /* writer: sent so far */
     size_t view_size;
     tunnelcap_i_view views[2];
     tunnelcap_i_seat *seats;
     tunnelcap_i_tunnel *slots;
+    tunnelcap_i_path *paths;
     tunnelcap_i_gre_state *gre_states; /* by place */
+    tunnelcap_i_told *told;            /* by place */
     uint8_t *place_used;               /* writer: by place, TUNNELCAP_I_USED_ or 0 */
     uint8_t *slot_used;                /* writer: by slot, the same */
+    uint8_t *path_used;                /* writer: by path, the same */
     tunnelcap_i_counters *counters;    /* by lane, place and direction */
+    tunnelcap_icmp_limit *limits;      /* by lane and place */
 };
 
 /* The index of a status among the reasons. */
@@ -209,6 +250,19 @@ static inline uint32_t tunnelcap_i_key_hash(const tunnelcap_table *table,
     return (uint32_t)tunnelcap_i_mix(h, table->hash_key.b | 1);
 }
 
+/* Hash of a tunnel's outer VRF and addresses; `match` is as in tunnelcap_i_outer. */
+static inline uint32_t tunnelcap_i_pair_hash(const tunnelcap_table *table, uint32_t outer_vrf,
+                                             uint32_t family, const uint8_t *match)
+{
+    uint64_t h =
+        tunnelcap_i_hash2(table->hash_key, tunnelcap_i_word64(match), (uint64_t)outer_vrf << 8);
+
+    if (family == TUNNELCAP_IPV6)
+        h = tunnelcap_i_hash2(table->hash_key, tunnelcap_i_word64(match + 8) ^ h,
+                              tunnelcap_i_word64(match + 16) ^ tunnelcap_i_word64(match + 24));
+    return (uint32_t)h;
+}
+
 static inline uint32_t tunnelcap_i_id_hash(const tunnelcap_table *table, uint64_t id)
 {
     return (uint32_t)tunnelcap_i_hash2(table->hash_key, id, 0);
@@ -241,6 +295,32 @@ uint32_t tunnelcap_i_find_key(const tunnelcap_table *table, const tunnelcap_i_vi
                               const tunnelcap_i_key *key);
 uint32_t tunnelcap_i_find_id(const tunnelcap_table *table, const tunnelcap_i_view *view,
                              uint64_t id);
+
+/* Find the tunnels between two outer addresses: place + 1 of the first, which pair_next goes on
+ * from; 0 if there are none. ESP tunnels are among them by the addresses of the outbound SA. */
+uint32_t tunnelcap_i_find_pair(const tunnelcap_table *table, const tunnelcap_i_view *view,
+                               uint32_t outer_vrf, uint32_t family, const uint8_t *match);
+
+/* Add a tunnel to that list, and take it out, in the view under change. */
+void tunnelcap_i_pair_link(const tunnelcap_table *table, const tunnelcap_i_view *view,
+                           uint32_t place);
+void tunnelcap_i_pair_unlink(const tunnelcap_table *table, const tunnelcap_i_view *view,
+                             uint32_t place);
+
+/* Read what the table is to do for a tunnel; NULL gives the defaults. */
+int32_t tunnelcap_i_policy_read(tunnelcap_tunnel *own, const tunnelcap_tunnel *tunnel);
+
+/* Fill what follows from it in a slot whose `as` and `key` are set. Its path is that of `before`,
+ * the tunnel that it replaces, where that goes on, or is made in `fresh`. */
+int32_t tunnelcap_i_policy_set(tunnelcap_i_tunnel *slot, const tunnelcap_tunnel *policy,
+                               const tunnelcap_i_tunnel *before, tunnelcap_i_path *fresh,
+                               uint64_t secret);
+
+/* What fits a path of an MTU; the largest inner packet then, which may be less; and the clamp for
+ * that. */
+uint32_t tunnelcap_i_tunnel_fits(const tunnelcap_i_tunnel *tunnel, uint32_t path_mtu);
+uint32_t tunnelcap_i_tunnel_mtu(const tunnelcap_i_tunnel *tunnel, uint32_t path_mtu);
+void tunnelcap_i_tunnel_mss(const tunnelcap_i_tunnel *tunnel, uint32_t mtu, tunnelcap_i_mss *mss);
 
 /* Find the list of routes of exactly one prefix: index + 1 of the first, or 0. */
 uint32_t tunnelcap_i_find_prefix(const tunnelcap_table *table, const tunnelcap_i_view *view,

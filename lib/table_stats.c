@@ -43,6 +43,8 @@ static void fill_kind(const tunnelcap_i_tunnel *tunnel, tunnelcap_tunnel_info *i
 static void fill_info(const tunnelcap_i_tunnel *tunnel, tunnelcap_tunnel_info *info)
 {
     const tunnelcap_i_outer *outer = tunnelcap_i_tunnel_outer(tunnel);
+    tunnelcap_i_mss mss = tunnel->mss;
+    uint32_t icmp;
     size_t bytes;
 
     memset(info, 0, sizeof(*info));
@@ -56,9 +58,19 @@ static void fill_info(const tunnelcap_i_tunnel *tunnel, tunnelcap_tunnel_info *i
     }
     info->vrf = tunnel->vrf;
     info->inner_mtu = tunnel->mtu;
-    info->headroom = tunnel->headroom;
-    info->limit4 = tunnel->mss.limit[0];
-    info->limit6 = tunnel->mss.limit[1];
+    if (tunnel->path != NULL) {
+        info->path_mtu = tunnelcap_i_pmtu_get(&tunnel->path->pmtu);
+        info->inner_mtu = tunnelcap_i_tunnel_mtu(tunnel, info->path_mtu);
+        if (info->path_mtu != tunnel->link)
+            tunnelcap_i_tunnel_mss(tunnel, info->inner_mtu, &mss);
+    }
+    icmp = !(tunnel->flags & TUNNELCAP_TUNNEL_ICMP) ? 0
+           : tunnel->interface6.family != 0         ? TUNNELCAP_ICMP_HEADROOM6
+           : tunnel->interface4.family != 0         ? TUNNELCAP_ICMP_HEADROOM4
+                                                    : 0;
+    info->headroom = tunnel->headroom > icmp ? tunnel->headroom : icmp;
+    info->limit4 = mss.limit[0];
+    info->limit6 = mss.limit[1];
     info->kind = tunnel->key.kind;
 }
 
@@ -105,6 +117,12 @@ static void add_counters(tunnelcap_counters *sum, tunnelcap_i_counters *c)
     sum->replied += TUNNELCAP_I_LOAD(c->replied);
     sum->refused += TUNNELCAP_I_LOAD(c->refused);
     sum->clamped += TUNNELCAP_I_LOAD(c->clamped);
+    sum->kept += TUNNELCAP_I_LOAD(c->kept);
+    sum->local += TUNNELCAP_I_LOAD(c->local);
+    sum->fragments += TUNNELCAP_I_LOAD(c->fragments);
+    sum->reassembled += TUNNELCAP_I_LOAD(c->reassembled);
+    sum->icmp_sent += TUNNELCAP_I_LOAD(c->icmp_sent);
+    sum->icmp_received += TUNNELCAP_I_LOAD(c->icmp_received);
 }
 
 int32_t tunnelcap_table_get_stats(const tunnelcap_table *table, uint64_t id, tunnelcap_stats *stats,

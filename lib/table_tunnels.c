@@ -2,21 +2,6 @@
 /* Copyright (c) 2026, The tunnelcap authors */
 #include "table.h"
 
-enum { OLDEST = sizeof(tunnelcap_tunnel) };
-enum { MTU_MIN = 68, MTU_MAX = 65535, PATH_MTU = 1500 };
-
-static const tunnelcap_tunnel tunnel_defaults = {
-    sizeof(tunnel_defaults),
-    TUNNELCAP_TUNNEL_CLAMP_ENCAP | TUNNELCAP_TUNNEL_CLAMP_DECAP | TUNNELCAP_TUNNEL_LOOP_GUARD,
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-    0};
-
 static uint32_t key_home(const tunnelcap_table *table, const tunnelcap_i_view *view, uint32_t entry)
 {
     return tunnelcap_i_key_hash(table, &tunnelcap_i_tunnel_in(table, view, entry - 1)->key);
@@ -88,91 +73,9 @@ uint32_t tunnelcap_i_find_id(const tunnelcap_table *table, const tunnelcap_i_vie
     return entry;
 }
 
-int32_t tunnelcap_tunnel_init(tunnelcap_tunnel *tunnel, uint32_t size)
-{
-    return tunnelcap_i_struct_init(tunnel, size, &tunnel_defaults, sizeof(tunnel_defaults), OLDEST);
-}
-
-static int32_t read_tunnel(tunnelcap_tunnel *own, const tunnelcap_tunnel *tunnel)
-{
-    int32_t status;
-
-    *own = tunnel_defaults;
-    if (tunnel == NULL)
-        return TUNNELCAP_OK;
-    status = tunnelcap_i_struct_read(own, sizeof(*own), OLDEST, tunnel);
-    if (status != TUNNELCAP_OK)
-        return status;
-    if (own->flags & ~tunnel_defaults.flags)
-        return TUNNELCAP_E_FLAGS;
-    if (own->reserved != 0)
-        return TUNNELCAP_E_RESERVED;
-    if (own->mtu != 0 && (own->mtu < MTU_MIN || own->mtu > MTU_MAX))
-        return TUNNELCAP_E_RANGE;
-    return TUNNELCAP_OK;
-}
-
-/* Largest inner packet for a path; an ESP tunnel without SA cannot tell, and carries none. */
-static uint32_t inner_mtu(const tunnelcap_i_tunnel *slot, uint32_t path)
-{
-    if (slot->key.kind != TUNNELCAP_KIND_ESP)
-        return tunnelcap_i_outer_inner_mtu(tunnelcap_i_tunnel_outer(slot), path);
-    return slot->as.esp == NULL ? MTU_MAX : tunnelcap_esp_inner_mtu(slot->as.esp, path);
-}
-
-static uint32_t headroom(const tunnelcap_i_tunnel *slot)
-{
-    if (slot->key.kind == TUNNELCAP_KIND_ESP)
-        return tunnelcap_esp_headroom(slot->as.esp);
-    return tunnelcap_i_tunnel_outer(slot)->header_len;
-}
-
-static void set_mss(tunnelcap_i_tunnel *slot, const tunnelcap_tunnel *tunnel)
-{
-    uint32_t fits = inner_mtu(slot, UINT32_MAX);
-    tunnelcap_mss_config mss;
-
-    tunnelcap_mss_config_init(&mss, sizeof(mss), slot->mtu);
-    if (tunnel->limit4 != 0)
-        mss.limit4 = tunnel->limit4;
-    if (tunnel->limit6 != 0)
-        mss.limit6 = tunnel->limit6;
-    mss.insert4 = tunnel->insert4;
-    mss.insert6 = tunnel->insert6;
-    tunnelcap_i_mss_read(&slot->mss, &mss);
-    slot->mss.max = slot->mtu < fits ? slot->mtu : fits;
-    slot->headroom = headroom(slot);
-    if ((slot->flags & TUNNELCAP_TUNNEL_CLAMP_ENCAP) &&
-        (slot->mss.insert[0] != 0 || slot->mss.insert[1] != 0))
-        slot->headroom += TUNNELCAP_I_MSS_INSERT;
-}
-
-/* Fill what all kinds of tunnel have; the kind's own part has been built. */
-static void set_common(tunnelcap_i_tunnel *slot, uint64_t id, const tunnelcap_tunnel *tunnel,
-                       uint8_t kind)
-{
-    const tunnelcap_i_outer *outer;
-
-    memset(&slot->key, 0, sizeof(slot->key));
-    slot->key.kind = kind;
-    if (kind == TUNNELCAP_KIND_ESP) {
-        memcpy(slot->key.addr, &id, sizeof(id));
-    } else {
-        outer = tunnelcap_i_tunnel_outer(slot);
-        memcpy(slot->key.addr, outer->match, outer->family == TUNNELCAP_IPV4 ? 8 : 32);
-        slot->key.family = outer->family;
-    }
-    slot->key.outer_vrf = tunnel->outer_vrf;
-    slot->id = id;
-    slot->flags = tunnel->flags;
-    slot->vrf = tunnel->vrf;
-    slot->mtu = tunnel->mtu != 0 ? tunnel->mtu : inner_mtu(slot, PATH_MTU);
-    set_mss(slot, tunnel);
-}
-
-/* The first unused place or slot. There is one: of twice the capacity, one half at most serves
- * the current view and one the view under change; slots number one more, since a tunnel is built
- * before the one that it replaces is given up. */
+/* The first unused place, slot or path. There is one: of twice the capacity, one half at most
+ * serves the current view and one the view under change; slots and paths number one more, since a
+ * tunnel is built before the one that it replaces is given up. */
 static uint32_t find_free(const uint8_t *used, uint32_t *hint)
 {
     while (used[*hint])
@@ -192,7 +95,9 @@ static void unlink_tunnel(tunnelcap_table *table, const tunnelcap_i_view *view, 
 {
     uint32_t entry = place + 1;
     uint32_t slot = view->slot_of[place] - 1;
+    uint32_t path = (uint32_t)(table->slots[slot].path - table->paths);
 
+    tunnelcap_i_pair_unlink(table, view, place);
     tunnelcap_i_hash_remove(
         table, view, view->by_key, table->tunnel_mask,
         hash_position(view->by_key, table->tunnel_mask, key_home(table, view, entry), entry),
@@ -203,6 +108,8 @@ static void unlink_tunnel(tunnelcap_table *table, const tunnelcap_i_view *view, 
         id_home);
     if (table->slot_used[slot] == TUNNELCAP_I_USED_NEW)
         give_free(table->slot_used, &table->slot_hint, slot);
+    if (table->slots[slot].path != NULL && table->path_used[path] == TUNNELCAP_I_USED_NEW)
+        give_free(table->path_used, &table->path_hint, path);
     view->slot_of[place] = 0;
 }
 
@@ -210,11 +117,14 @@ static void unlink_tunnel(tunnelcap_table *table, const tunnelcap_i_view *view, 
 typedef struct tunnel_plan {
     uint32_t place;
     uint32_t slot;
-    uint32_t is_new; /* the place was free */
-    uint32_t fresh;  /* its sequence numbers begin anew */
+    uint32_t is_new;                  /* the place was free */
+    uint32_t fresh;                   /* its sequence numbers begin anew */
+    const tunnelcap_i_tunnel *before; /* what it replaces, or NULL */
+    tunnelcap_tunnel policy;
 } tunnel_plan;
 
-static int32_t make_plan(tunnelcap_table *table, uint64_t id, uint8_t kind, tunnel_plan *plan)
+static int32_t make_plan(tunnelcap_table *table, uint64_t id, uint8_t kind,
+                         const tunnelcap_tunnel *policy, tunnel_plan *plan)
 {
     const tunnelcap_i_view *view;
     uint32_t current;
@@ -236,7 +146,31 @@ static int32_t make_plan(tunnelcap_table *table, uint64_t id, uint8_t kind, tunn
     current = tunnelcap_i_current(table)->slot_of[plan->place];
     plan->fresh = plan->is_new || current == 0 || table->slots[current - 1].key.kind != kind;
     plan->slot = find_free(table->slot_used, &table->slot_hint);
-    return TUNNELCAP_OK;
+    plan->before = plan->is_new ? NULL : tunnelcap_i_tunnel_in(table, view, plan->place);
+    return tunnelcap_i_policy_read(&plan->policy, policy);
+}
+
+/* Fill what all kinds of tunnel have in common; the kind's own part has been built. */
+static int32_t set_common(tunnelcap_table *table, const tunnel_plan *plan, uint64_t id,
+                          uint8_t kind)
+{
+    tunnelcap_i_tunnel *slot = &table->slots[plan->slot];
+    const tunnelcap_i_outer *outer;
+
+    memset(&slot->key, 0, sizeof(slot->key));
+    slot->key.kind = kind;
+    outer = tunnelcap_i_tunnel_outer(slot);
+    if (kind == TUNNELCAP_KIND_ESP) {
+        memcpy(slot->key.addr, &id, sizeof(id));
+    } else {
+        memcpy(slot->key.addr, outer->match, outer->family == TUNNELCAP_IPV4 ? 8 : 32);
+        slot->key.family = outer->family;
+    }
+    slot->key.outer_vrf = plan->policy.outer_vrf;
+    slot->id = id;
+    return tunnelcap_i_policy_set(slot, &plan->policy, plan->before,
+                                  &table->paths[find_free(table->path_used, &table->path_hint)],
+                                  tunnelcap_i_hash2(table->hash_key, id, plan->slot));
 }
 
 /* Put the tunnel that was built in plan->slot into the view under change. */
@@ -260,8 +194,11 @@ static int32_t link_tunnel(tunnelcap_table *table, const tunnel_plan *plan)
         unlink_tunnel(table, view, plan->place);
     }
     table->slot_used[plan->slot] = TUNNELCAP_I_USED_NEW;
+    if (slot->path != NULL && table->path_used[slot->path - table->paths] == 0)
+        table->path_used[slot->path - table->paths] = TUNNELCAP_I_USED_NEW;
     slot->place = plan->place;
     view->slot_of[plan->place] = plan->slot + 1;
+    tunnelcap_i_pair_link(table, view, plan->place);
     hash_insert(view->by_key, table->tunnel_mask, tunnelcap_i_key_hash(table, &slot->key),
                 plan->place + 1);
     hash_insert(view->by_id, table->tunnel_mask, tunnelcap_i_id_hash(table, slot->id),
@@ -272,14 +209,11 @@ static int32_t link_tunnel(tunnelcap_table *table, const tunnel_plan *plan)
 int32_t tunnelcap_table_set_gre(tunnelcap_table *table, uint64_t id, const tunnelcap_tunnel *tunnel,
                                 const tunnelcap_gre_config *gre)
 {
-    tunnelcap_tunnel own;
     tunnelcap_i_tunnel *slot;
     tunnelcap_i_gre_state fresh;
     tunnel_plan plan;
-    int32_t status = make_plan(table, id, TUNNELCAP_KIND_GRE, &plan);
+    int32_t status = make_plan(table, id, TUNNELCAP_KIND_GRE, tunnel, &plan);
 
-    if (status == TUNNELCAP_OK)
-        status = read_tunnel(&own, tunnel);
     if (status != TUNNELCAP_OK)
         return status;
     slot = &table->slots[plan.slot];
@@ -287,7 +221,9 @@ int32_t tunnelcap_table_set_gre(tunnelcap_table *table, uint64_t id, const tunne
     if (status != TUNNELCAP_OK)
         return status;
     slot->as.gre.state = &table->gre_states[plan.place];
-    set_common(slot, id, &own, TUNNELCAP_KIND_GRE);
+    status = set_common(table, &plan, id, TUNNELCAP_KIND_GRE);
+    if (status != TUNNELCAP_OK)
+        return status;
     slot->key.keyed = (slot->as.gre.flags & TUNNELCAP_GRE_KEY_IN) != 0;
     slot->key.key = slot->key.keyed ? slot->as.gre.key_in : 0;
     slot->key.udp_port = slot->as.gre.flags & TUNNELCAP_GRE_UDP ? slot->as.gre.udp_port : 0;
@@ -300,43 +236,35 @@ int32_t tunnelcap_table_set_gre(tunnelcap_table *table, uint64_t id, const tunne
 int32_t tunnelcap_table_set_ipip(tunnelcap_table *table, uint64_t id,
                                  const tunnelcap_tunnel *tunnel, const tunnelcap_ipip_config *ipip)
 {
-    tunnelcap_tunnel own;
     tunnelcap_i_tunnel *slot;
     tunnel_plan plan;
-    int32_t status = make_plan(table, id, TUNNELCAP_KIND_IPIP, &plan);
+    int32_t status = make_plan(table, id, TUNNELCAP_KIND_IPIP, tunnel, &plan);
 
-    if (status == TUNNELCAP_OK)
-        status = read_tunnel(&own, tunnel);
     if (status != TUNNELCAP_OK)
         return status;
     slot = &table->slots[plan.slot];
     status = tunnelcap_i_ipip_place(&slot->as.ipip, ipip);
     if (status != TUNNELCAP_OK)
         return status;
-    set_common(slot, id, &own, TUNNELCAP_KIND_IPIP);
-    return link_tunnel(table, &plan);
+    status = set_common(table, &plan, id, TUNNELCAP_KIND_IPIP);
+    return status == TUNNELCAP_OK ? link_tunnel(table, &plan) : status;
 }
 
 int32_t tunnelcap_table_set_esp(tunnelcap_table *table, uint64_t id, const tunnelcap_tunnel *tunnel,
                                 tunnelcap_esp *out)
 {
-    tunnelcap_tunnel own;
-    tunnelcap_i_tunnel *slot;
     tunnel_plan plan;
-    int32_t status = make_plan(table, id, TUNNELCAP_KIND_ESP, &plan);
+    int32_t status = make_plan(table, id, TUNNELCAP_KIND_ESP, tunnel, &plan);
 
-    if (status == TUNNELCAP_OK)
-        status = read_tunnel(&own, tunnel);
     if (status != TUNNELCAP_OK)
         return status;
     if (out != NULL && (out->direction != TUNNELCAP_ESP_OUT || out->mode != TUNNELCAP_ESP_TUNNEL))
         return TUNNELCAP_E_MODE;
-    if (out == NULL && own.mtu == 0)
+    if (out == NULL && plan.policy.mtu == 0)
         return TUNNELCAP_E_RANGE;
-    slot = &table->slots[plan.slot];
-    slot->as.esp = out;
-    set_common(slot, id, &own, TUNNELCAP_KIND_ESP);
-    return link_tunnel(table, &plan);
+    table->slots[plan.slot].as.esp = out;
+    status = set_common(table, &plan, id, TUNNELCAP_KIND_ESP);
+    return status == TUNNELCAP_OK ? link_tunnel(table, &plan) : status;
 }
 
 int32_t tunnelcap_table_remove(tunnelcap_table *table, uint64_t id)

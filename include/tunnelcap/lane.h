@@ -5,8 +5,8 @@
  * One thread's own state: what the data path draws on and shares with nobody.
  *
  * The library has no random source and no thread-local storage. A lane holds what a thread
- * needs instead: the key of its flow hashes, its share of the IPv4 identification numbers, and
- * the working state of its crypto provider.
+ * needs instead: the key of its flow hashes, its share of the IPv4 identification numbers, the
+ * working state of its crypto provider, and a ring of events for whoever controls the program.
  * Each thread that encapsulates, or uses a table, has a lane; a lane is used by one thread at a
  * time.
  */
@@ -38,7 +38,28 @@ typedef struct tunnelcap_lane_config {
                              1024; longer bursts go in parts. Default 32. */
     uint32_t key_slots; /**< With a crypto provider: keys that it keeps ready, 1 to 2^20. A lane
                              that uses more SAs in turn loads keys again. Default 64. */
+    uint32_t events;    /**< Events that wait at most to be read, 0 to 65536; default 64. */
 } tunnelcap_lane_config;
+
+/** What an event says; see tunnelcap_event. */
+enum {
+    TUNNELCAP_EVENT_PMTU = 1,       /**< The path MTU of a tunnel has changed. */
+    TUNNELCAP_EVENT_PEER_MOVED = 2, /**< ESP: verified packets come from another address or port. */
+    TUNNELCAP_EVENT_REKEY = 3       /**< ESP: a soft limit of an SA is reached; once for each SA. */
+};
+
+/** Something that the data path has noticed and its caller's control thread should know. */
+typedef struct tunnelcap_event {
+    uint64_t now_ns;     /**< When: the clock of the burst that noticed it. */
+    uint64_t tunnel;     /**< Id of the tunnel. */
+    uint32_t value;      /**< PMTU: the path MTU now. PEER_MOVED and REKEY: SPI of the SA. */
+    uint32_t before;     /**< PMTU: the path MTU before; else 0. */
+    tunnelcap_addr addr; /**< PMTU: who said so, none if it was probed or imported or has aged.
+                              PEER_MOVED: where packets come from now. */
+    uint16_t port;       /**< PEER_MOVED: UDP source port, 0 if they come in no UDP. */
+    uint8_t kind;        /**< TUNNELCAP_EVENT_ */
+    uint8_t reserved;    /**< Zero. */
+} tunnelcap_event;
 
 /**
  * Fill a lane configuration with defaults.
@@ -131,6 +152,22 @@ TUNNELCAP_API int32_t tunnelcap_lane_new(const tunnelcap_lane_config *config, co
  * @since 1.0
  */
 TUNNELCAP_API void tunnelcap_lane_free(tunnelcap_lane *lane);
+
+/**
+ * Take events off a lane's ring, in the order in which they happened. What finds the ring full is
+ * lost, and counted.
+ *
+ * @param lane   a lane
+ * @param events receives up to cap events
+ * @param cap    room at events
+ * @param lost   receives how many events of this lane were lost so far, or NULL
+ * @return how many events were taken; 0 if lane is NULL, or events is
+ *
+ * Threads  one at a time for each lane, while the lane's thread works on
+ * @since 1.0
+ */
+TUNNELCAP_API uint32_t tunnelcap_lane_events(tunnelcap_lane *lane, tunnelcap_event *events,
+                                             uint32_t cap, uint64_t *lost);
 
 #ifdef __cplusplus
 }

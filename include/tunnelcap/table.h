@@ -17,6 +17,8 @@
 #include <tunnelcap/ipip.h>
 #include <tunnelcap/mss.h>
 #include <tunnelcap/peek.h>
+#include <tunnelcap/pmtu.h>
+#include <tunnelcap/reassembly.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -41,21 +43,51 @@ enum {
     TUNNELCAP_TUNNEL_CLAMP_ENCAP = 1, /**< Clamp the MSS of inner SYNs on the way in. */
     TUNNELCAP_TUNNEL_CLAMP_DECAP = 2, /**< Clamp the MSS of inner SYNs on the way out. */
     /** Discard what is addressed to its own encapsulator (RFC 2784 3.1), but for ICMP echo. */
-    TUNNELCAP_TUNNEL_LOOP_GUARD = 4
+    TUNNELCAP_TUNNEL_LOOP_GUARD = 4,
+    /** Fragment inner IPv4 packets even where they forbid it, after clearing DF and giving them an
+     *  identification of our own: against RFC 6864 section 4, for senders that ICMP does not
+     *  reach. */
+    TUNNELCAP_TUNNEL_CLEAR_DF = 8,
+    /** Answer senders of inner packets that cannot be carried with ICMP errors, from `interface4`
+     *  or `interface6`; where that is not set, they are dropped. */
+    TUNNELCAP_TUNNEL_ICMP = 16,
+    TUNNELCAP_TUNNEL_TTL_ENCAP = 32, /**< Decrement the inner TTL or hop limit on the way in. */
+    TUNNELCAP_TUNNEL_TTL_DECAP = 64, /**< Decrement the inner TTL or hop limit on the way out. */
+    /** Deliver inner packets whole: reassemble their fragments on the way out. */
+    TUNNELCAP_TUNNEL_REASSEMBLE = 128
+};
+
+/** What becomes of an inner IPv4 packet that exceeds the inner MTU and may be fragmented. */
+enum {
+    TUNNELCAP_FRAGMENT_INNER = 0, /**< It is fragmented, and each fragment goes into the tunnel. */
+    TUNNELCAP_FRAGMENT_OUTER = 1, /**< It goes into the tunnel whole, and the outer packet is
+                                       fragmented: the far end must reassemble. */
+    TUNNELCAP_FRAGMENT_REFUSE = 2 /**< It is treated as if it forbade fragmentation. */
 };
 
 /** What the table does for a tunnel of any kind; fill it with tunnelcap_tunnel_init() first. */
 typedef struct tunnelcap_tunnel {
-    uint32_t size;      /**< sizeof(tunnelcap_tunnel) of the caller. */
-    uint32_t flags;     /**< TUNNELCAP_TUNNEL_ flags; default all. */
-    uint32_t vrf;       /**< Routing instance where inner packets are delivered. */
-    uint32_t outer_vrf; /**< Routing instance where outer packets are sent and received. */
-    uint32_t mtu;       /**< Inner MTU; 0, the default: what fits a path of 1500. At least 68. */
-    uint16_t limit4;    /**< MSS limit over IPv4, 536 at least; 0, the default: from the MTU. */
-    uint16_t limit6;    /**< MSS limit over IPv6, 1220 at least; 0, the default: from the MTU. */
-    uint16_t insert4;   /**< As in tunnelcap_mss_config. */
-    uint16_t insert6;   /**< As in tunnelcap_mss_config. */
-    uint32_t reserved;  /**< Zero. */
+    uint32_t size;       /**< sizeof(tunnelcap_tunnel) of the caller. */
+    uint32_t flags;      /**< TUNNELCAP_TUNNEL_ flags; default: clamp both ways, guard, ICMP. */
+    uint32_t vrf;        /**< Routing instance where inner packets are delivered. */
+    uint32_t outer_vrf;  /**< Routing instance where outer packets are sent and received. */
+    uint32_t mtu;        /**< Largest inner MTU, at least 68; 0, the default: what fits the path. */
+    uint16_t limit4;     /**< MSS limit over IPv4, 536 at least; 0, the default: from the MTU. */
+    uint16_t limit6;     /**< MSS limit over IPv6, 1220 at least; 0, the default: from the MTU. */
+    uint16_t insert4;    /**< As in tunnelcap_mss_config. */
+    uint16_t insert6;    /**< As in tunnelcap_mss_config. */
+    uint32_t path_mtu;   /**< MTU of the outer path's first link, 68 to 65575; 0, the default: 1500,
+                              or what `mtu` needs if that is more. */
+    uint32_t path_floor; /**< Lowest path MTU that is believed, 68 to 1280; 0, the default: 576.
+                              Over IPv6 it is 1280. */
+    uint32_t icmp_rate;  /**< Most ICMP errors a second from each lane; 0: any; default 100. */
+    uint8_t fragment_mode;     /**< TUNNELCAP_FRAGMENT_ */
+    uint8_t pmtu_mode;         /**< ::TUNNELCAP_PMTU_FIXED, LEARN (default) or PROBE. */
+    uint8_t reserved[2];       /**< Zero. */
+    tunnelcap_addr interface4; /**< Our IPv4 address inside the tunnel, or none. */
+    tunnelcap_addr interface6; /**< Our IPv6 address inside the tunnel, or none. */
+    tunnelcap_addr probe;      /**< ::TUNNELCAP_PMTU_PROBE: the far end's address inside the tunnel,
+                                    of a family of which we have one. Else unused; may be none. */
 } tunnelcap_tunnel;
 
 /** A route: inner packets to a prefix go into a tunnel. */
@@ -79,7 +111,7 @@ typedef struct tunnelcap_tunnel_info {
     tunnelcap_addr remote; /**< The far end. */
     uint32_t key;          /**< Key expected, where flagged; ESP: SPI of the outbound SA. */
     uint32_t vrf;          /**< Routing instance of inner packets. */
-    uint32_t inner_mtu;    /**< Largest inner packet. */
+    uint32_t inner_mtu;    /**< Largest inner packet, by the path MTU as it is believed now. */
     uint32_t headroom;     /**< Bytes to leave: what encapsulation adds, and 4 more where it
                                 may insert an MSS. */
     uint32_t tailroom;     /**< Bytes that encapsulation adds behind a packet at most. */
@@ -88,17 +120,25 @@ typedef struct tunnelcap_tunnel_info {
     uint16_t limit6;       /**< MSS limit in force over IPv6. */
     uint8_t kind;          /**< TUNNELCAP_KIND_ */
     uint8_t reserved;      /**< Zero. */
+    uint32_t path_mtu;     /**< Path MTU as it is believed now; 0 without outbound SA. */
 } tunnelcap_tunnel_info;
 
-/** Counters of one direction. `packets + replied + refused` is what was offered. */
+/** Counters of one direction. `packets + replied + refused + kept + local` are all results; less
+ *  `fragments + reassembled` they are what was offered. */
 typedef struct tunnelcap_counters {
-    uint64_t packets;     /**< Sent or delivered. */
-    uint64_t inner_bytes; /**< Their bytes without the tunnel's headers. */
-    uint64_t outer_bytes; /**< Their bytes with the tunnel's headers, those included that a socket
-                               has taken off (without options). */
-    uint64_t replied;     /**< Answered in place: keepalives. */
-    uint64_t refused;     /**< Dropped, all reasons; see tunnelcap_table_reasons(). */
-    uint64_t clamped;     /**< SYNs whose MSS was lowered or added; part of `packets`. */
+    uint64_t packets;       /**< Sent or delivered. */
+    uint64_t inner_bytes;   /**< Their bytes without the tunnel's headers. */
+    uint64_t outer_bytes;   /**< Their bytes with the tunnel's headers, those included that a socket
+                                 has taken off (without options). */
+    uint64_t replied;       /**< Answered in place: keepalives, and ICMP errors. */
+    uint64_t refused;       /**< Dropped, all reasons; see tunnelcap_table_reasons(). */
+    uint64_t clamped;       /**< SYNs whose MSS was lowered or added; part of `packets`. */
+    uint64_t kept;          /**< Fragments that were copied, for others to follow. */
+    uint64_t local;         /**< For us: answers to probes, and ICMP errors about the path. */
+    uint64_t fragments;     /**< Packets in spare buffers that fragmentation has made. */
+    uint64_t reassembled;   /**< Packets in spare buffers that reassembly has made. */
+    uint64_t icmp_sent;     /**< ICMP errors built; part of `replied`. */
+    uint64_t icmp_received; /**< ICMP errors about the path that were believed. */
 } tunnelcap_counters;
 
 /** Counters of a tunnel, summed over lanes, those of detached lanes included. */
@@ -127,7 +167,11 @@ enum {
     TUNNELCAP_DO_DROP = 0,    /**< Drop it; `status` says why. */
     TUNNELCAP_DO_SEND = 1,    /**< An outer packet: send it. */
     TUNNELCAP_DO_DELIVER = 2, /**< An inner packet: forward it; `value` is its EtherType. */
-    TUNNELCAP_DO_REPLY = 3    /**< An answer: send it back to where the packet came from. */
+    TUNNELCAP_DO_REPLY = 3,   /**< An answer: send it back to where the packet came from. From
+                                   tunnelcap_table_encap() it is an inner packet, from
+                                   tunnelcap_table_decap() an outer one. */
+    TUNNELCAP_DO_KEPT = 4,    /**< A fragment that was copied: its buffer is free. */
+    TUNNELCAP_DO_LOCAL = 5    /**< It was for us and is done with: its buffer is free. */
 };
 
 /** Flags of tunnelcap_result. */
@@ -145,7 +189,7 @@ typedef struct tunnelcap_result {
     int32_t status;   /**< Why. */
     uint32_t value;   /**< EtherType when delivered (0: a keepalive that came back), inner MTU
                            when too big, else 0. */
-    uint16_t index;   /**< Which packet of the burst. */
+    uint16_t index;   /**< Which packet of the burst, or which spare where flagged. */
     uint16_t flags;   /**< TUNNELCAP_RESULT_ flags. */
     uint8_t action;   /**< TUNNELCAP_DO_ */
     uint8_t l3_len;   /**< Bytes of IP header with options and extension headers that the
@@ -161,10 +205,10 @@ typedef struct tunnelcap_result {
 typedef struct tunnelcap_burst {
     uint32_t size;              /**< sizeof(tunnelcap_burst) of the caller. */
     uint32_t flags;             /**< Zero. */
-    uint64_t now_ns;            /**< The caller's clock; not read yet. */
+    uint64_t now_ns;            /**< The caller's clock. */
     uint32_t pkt_count;         /**< Packets, at most 65535. */
     uint32_t pkt_done;          /**< Out: packets consumed. */
-    uint32_t spare_count;       /**< Spare buffers for packets that are made anew; none are yet. */
+    uint32_t spare_count;       /**< Spare buffers for packets that are made anew. */
     uint32_t spare_used;        /**< Out: spare buffers that hold packets now. */
     uint32_t result_cap;        /**< Room at `results`. */
     uint32_t result_count;      /**< Out: results. */
@@ -172,8 +216,10 @@ typedef struct tunnelcap_burst {
     uint32_t reserved;          /**< Zero. */
     tunnelcap_pkt *pkts;        /**< Packets; changed in place. */
     const tunnelcap_meta *meta; /**< What they came with, or NULL. */
-    tunnelcap_pkt *spare;       /**< Spare buffers, or NULL. */
-    tunnelcap_result *results;  /**< Receives one result for each packet consumed, in order. */
+    tunnelcap_pkt *spare;       /**< Spare buffers, or NULL: `buf` and `cap` are given, and in `off`
+                                     the headroom that a packet in it will need. */
+    tunnelcap_result *results;  /**< Receives one result for each packet consumed, in order, and
+                                     behind it one for each spare that was filled from it. */
 } tunnelcap_burst;
 
 /**
@@ -307,8 +353,9 @@ TUNNELCAP_API int32_t tunnelcap_table_detach(tunnelcap_table *table, tunnelcap_l
 TUNNELCAP_API int32_t tunnelcap_table_begin(tunnelcap_table *table);
 
 /**
- * Fill a tunnel policy with defaults: clamp both ways to what fits the MTU, guard against
- * loops, MTU from a path of 1500, VRF 0.
+ * Fill a tunnel policy with defaults: clamp both ways to what fits the MTU, guard against loops,
+ * answer with ICMP once there is an address, fragment inner IPv4 packets, learn the MTU of a path
+ * of 1500 at most, VRF 0.
  *
  * @param tunnel receives the defaults; all `size` bytes are written
  * @param size   sizeof(tunnelcap_tunnel) of the caller
@@ -332,10 +379,16 @@ TUNNELCAP_API int32_t tunnelcap_tunnel_init(tunnelcap_tunnel *tunnel, uint32_t s
  * @param tunnel what the table does for it; NULL for the defaults
  * @param gre    the tunnel itself
  * @return ::TUNNELCAP_OK, what tunnelcap_gre_init() refuses, or
- * @retval TUNNELCAP_E_STATE  no change is under way
- * @retval TUNNELCAP_E_RANGE  id is 0, or the MTU below 68 or above 65535
- * @retval TUNNELCAP_E_EXISTS another tunnel answers to the same packets
- * @retval TUNNELCAP_E_FULL   no room for another tunnel
+ * @retval TUNNELCAP_E_STATE    no change is under way
+ * @retval TUNNELCAP_E_RANGE    id is 0, the MTU below 68 or above 65535, a path MTU below its floor
+ *                              (1280 over IPv6) or above what IP can carry, or a floor out of range
+ * @retval TUNNELCAP_E_FLAGS    an unknown flag, or DF cleared where nothing is fragmented
+ * @retval TUNNELCAP_E_MODE     a mode out of its list
+ * @retval TUNNELCAP_E_RESERVED a reserved field is not zero
+ * @retval TUNNELCAP_E_ADDRESS  an inner address of the wrong family, or multicast; none to probe,
+ * or none to probe from
+ * @retval TUNNELCAP_E_EXISTS   another tunnel answers to the same packets
+ * @retval TUNNELCAP_E_FULL     no room for another tunnel
  *
  * On failure the change under way is as it was before the call.
  *
@@ -601,29 +654,69 @@ TUNNELCAP_API int32_t tunnelcap_table_reasons(const tunnelcap_table *table, uint
                                               uint32_t cap, uint32_t *count);
 
 /**
+ * Let a lane reassemble fragments; without, outer ones are dropped with ::TUNNELCAP_E_FRAGMENT and
+ * inner ones delivered as they come.
+ *
+ * All fragments of a datagram must reach the same lane: steer packets by addresses.
+ *
+ * @param lane  a lane, attached or not
+ * @param outer for outer packets, or NULL; it must outlive its use, by this lane alone
+ * @param inner for inner packets of tunnels with ::TUNNELCAP_TUNNEL_REASSEMBLE, or NULL; the same
+ * @retval TUNNELCAP_OK        set
+ * @retval TUNNELCAP_E_INVALID lane is NULL, or both objects are the same one
+ *
+ * Threads  the lane's
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_set_reassembly(tunnelcap_lane *lane,
+                                                     tunnelcap_reassembly *outer,
+                                                     tunnelcap_reassembly *inner);
+
+/**
  * Carry inner packets into their tunnels.
  *
  * For each packet, which is IPv4 or IPv6: route by VRF and destination; among equal routes choose
- * by a hash of the flow; refuse what exceeds the tunnel's MTU; clamp; wrap. Results:
- * ::TUNNELCAP_DO_SEND with an outer packet, or ::TUNNELCAP_DO_DROP. The TTL of inner packets is
- * left to the caller.
+ * by a hash of the flow; see whether it fits the tunnel's inner MTU as the path is known now;
+ * clamp; wrap. What it becomes:
+ *
+ * | packet                            | results                                                 |
+ * |-----------------------------------|---------------------------------------------------------|
+ * | it fits                           | ::TUNNELCAP_DO_SEND: an outer packet                    |
+ * | too large, may be fragmented      | ::TUNNELCAP_DO_KEPT, and behind it ::TUNNELCAP_DO_SEND  |
+ * |                                   | for each fragment, in a spare                           |
+ * | too large, IPv6 up to 1280 bytes  | the same: its outer packet in fragments                 |
+ * | too large otherwise; TTL used up  | ::TUNNELCAP_DO_REPLY: an ICMP error for its sender, or  |
+ * |                                   | ::TUNNELCAP_DO_DROP where none may be sent              |
+ * | any other that is refused         | ::TUNNELCAP_DO_DROP                                     |
+ *
+ * Where the results or the spares that are left do not suffice for a packet, the call ends before
+ * it: see to what there is, and call again with the rest. A packet that needs more of them than
+ * there are in all is dropped with ::TUNNELCAP_E_FULL. A spare needs room for the tunnel's
+ * headroom, inner MTU and tailroom, or for the path MTU where the outer packet is fragmented.
+ *
+ * An ICMP error takes headroom: 28 bytes before an IPv4 packet, 48 before IPv6; it goes to where
+ * its packet came from. No more than `icmp_rate` are sent, and none about what RFC 1812 and 4443
+ * forbid to answer.
  *
  * @param lane  the calling thread's lane, attached to a table
- * @param burst packets; `results` gets one element for each, in order; `meta` is read as
- *              tunnelcap_gre_encap() does
- * @retval TUNNELCAP_OK         pkt_done packets were consumed: all, unless result_cap is less
- * @retval TUNNELCAP_E_INVALID  a pointer is NULL, or more than 65535 packets
+ * @param burst packets; `results` gets one element for each, in order, and behind it those of the
+ *              spares that it fills; `meta` is read as tunnelcap_gre_encap() does
+ * @retval TUNNELCAP_OK         pkt_done packets were consumed: all, unless room was short
+ * @retval TUNNELCAP_E_INVALID  a pointer is NULL, or more than 65535 packets or spares
  * @retval TUNNELCAP_E_VERSION  the struct is of an unknown version
  * @retval TUNNELCAP_E_FLAGS    an unknown flag
  * @retval TUNNELCAP_E_RESERVED a reserved field is not zero
  * @retval TUNNELCAP_E_STATE    the lane is attached to no table
  *
- * Status of a packet: those of tunnelcap_gre_encap(), tunnelcap_ipip_encap() and
- * tunnelcap_esp_encap(), and
+ * Status of a packet: those of tunnelcap_gre_encap(), tunnelcap_ipip_encap(),
+ * tunnelcap_esp_encap() and tunnelcap_fragment_begin(), and
  * @retval TUNNELCAP_E_NEED_SA  an ESP tunnel without outbound SA
  * @retval TUNNELCAP_E_PROTOCOL not IP by `meta.ethertype`, or a tunnel that carries other payloads
  * @retval TUNNELCAP_E_NO_ROUTE no route for the destination
- * @retval TUNNELCAP_E_TOO_BIG  larger than the inner MTU, which stands in `value`, or a GSO packet
+ * @retval TUNNELCAP_E_TOO_BIG  larger than the inner MTU, which stands in `value` (for IPv6 1280 at
+ *                              least), or a GSO packet
+ * @retval TUNNELCAP_E_TTL      TTL or hop limit is used up: ::TUNNELCAP_TUNNEL_TTL_ENCAP
+ * @retval TUNNELCAP_E_FULL     would need more spares or results than there are in all
  *
  * A packet that is dropped is unchanged, but for a clamp.
  *
@@ -636,27 +729,136 @@ TUNNELCAP_API int32_t tunnelcap_table_encap(tunnelcap_lane *lane, tunnelcap_burs
 /**
  * Carry outer packets out of their tunnels.
  *
- * For each packet: find the tunnel by outer addresses, key and port; unwrap; clamp. Results:
- * ::TUNNELCAP_DO_DELIVER with the payload and its EtherType in `value`, ::TUNNELCAP_DO_REPLY
- * with a keepalive to send back, or ::TUNNELCAP_DO_DROP.
+ * For each packet: find the tunnel by outer addresses, key and port; unwrap; clamp. What it
+ * becomes:
+ *
+ * | packet                            | results                                                  |
+ * |-----------------------------------|----------------------------------------------------------|
+ * | of a tunnel                       | ::TUNNELCAP_DO_DELIVER: the payload, its EtherType in    |
+ * |                                   | `value`                                                  |
+ * | a keepalive                       | ::TUNNELCAP_DO_REPLY: it goes back                       |
+ * | an outer fragment; an inner one   | ::TUNNELCAP_DO_KEPT: copied. Behind the one that         |
+ * | where the tunnel reassembles      | completes its datagram: the result of that, in a spare   |
+ * | its TTL is used up                | ::TUNNELCAP_DO_REPLY: an ICMP error, wrapped, or         |
+ * |                                   | ::TUNNELCAP_DO_DROP                                      |
+ * | the answer to a probe             | ::TUNNELCAP_DO_LOCAL                                     |
+ * | an ICMP error about the path      | ::TUNNELCAP_DO_DELIVER: what it means for the sender of  |
+ * |                                   | the inner packet, or ::TUNNELCAP_DO_LOCAL where too      |
+ * |                                   | little of that was quoted, or it may not be told         |
+ * | any that is refused               | ::TUNNELCAP_DO_DROP                                      |
+ *
+ * Where results or spares do not suffice, it is as with tunnelcap_table_encap(); a fragment needs
+ * a spare only if it completes its datagram. Of a tunnel that reassembles inner packets, each
+ * packet wants one result and one spare to be left besides its own result.
+ *
+ * An ICMP error from outside counts if it quotes a packet that the tunnel can have sent: addresses,
+ * kind, key or SPI, sequence number, ports, as far as they are quoted. Several tunnels may match
+ * what little is quoted: all of them learn, and the first is named in the result. Too big lowers
+ * the path MTU, never below the floor, where the tunnel learns; ::TUNNELCAP_EVENT_PMTU tells.
  *
  * @param lane  the calling thread's lane, attached to a table
- * @param burst packets; `results` gets one element for each, in order; `meta` is read as
- *              tunnelcap_gre_decap() does
+ * @param burst packets; `results` gets one element for each, in order, and behind it those of the
+ *              spares that it fills; `meta` is read as tunnelcap_gre_decap() does
  * @return as tunnelcap_table_encap()
  *
- * Status of a packet: those of tunnelcap_gre_decap(), tunnelcap_ipip_decap() and
- * tunnelcap_esp_decap(), and
- * @retval TUNNELCAP_E_NEED_SA no SA of this SPI, which stands in `spi`
- * @retval TUNNELCAP_E_LOOP the packet is addressed to its own encapsulator
+ * Status of a packet: those of tunnelcap_gre_decap(), tunnelcap_ipip_decap(),
+ * tunnelcap_esp_decap(), tunnelcap_icmp_parse() and tunnelcap_reassembly_add(), and
+ * @retval TUNNELCAP_E_NEED_SA  no SA of this SPI, which stands in `spi`
+ * @retval TUNNELCAP_E_LOOP     the packet is addressed to its own encapsulator
+ * @retval TUNNELCAP_E_FRAGMENT a fragment that no tunnel expects, or the lane does not reassemble
+ * @retval TUNNELCAP_E_TTL      TTL or hop limit is used up: ::TUNNELCAP_TUNNEL_TTL_DECAP. Packets
+ *                              to `interface4` and `interface6` have arrived and are exempt
+ * @retval TUNNELCAP_E_ICMP     an ICMP error about no packet of ours, or not plausible
+ * @retval TUNNELCAP_E_FULL     completes a datagram, and there are no spares or results for it; or
+ *                              as tunnelcap_reassembly_add() says
  *
- * A packet that is dropped is unchanged, but for one dropped as a loop, which is unwrapped.
+ * A packet that is dropped is unchanged, but for one that was unwrapped before it was dropped: as
+ * a loop, for its TTL, or as an inner fragment.
  *
  * Threads  one thread for each lane, any number of lanes, the writer meanwhile
  * Cost     no allocation, no lock
  * @since 1.0
  */
 TUNNELCAP_API int32_t tunnelcap_table_decap(tunnelcap_lane *lane, tunnelcap_burst *burst);
+
+/**
+ * Do what time demands: path MTUs that were learned age, and tunnels with ::TUNNELCAP_PMTU_PROBE
+ * probe their paths.
+ *
+ * A probe is an ICMP echo request inside the tunnel, from `interface4` or `interface6` to `probe`,
+ * padded, with the outer "don't fragment". Its answer is recognised by tunnelcap_table_decap() of
+ * any lane. Probes are not counted. Changes are told in the events of the lane given here.
+ *
+ * @param table   a table
+ * @param lane    a lane attached to it that no other thread uses
+ * @param burst   no packets; `now_ns`; spares with headroom, and results, for probes: each result
+ *                is ::TUNNELCAP_DO_SEND, or ::TUNNELCAP_DO_DROP if the probe could not be made
+ * @param next_ns receives when to call again at the latest: at once, if there was too little room
+ *                for probes. Call sooner after ::TUNNELCAP_EVENT_PMTU,
+ * tunnelcap_table_import_pmtu() and, while a probe is under way, about once for each round trip
+ * @retval TUNNELCAP_OK      done; result_count and spare_used are set
+ * @retval TUNNELCAP_E_STATE the lane is not attached to this table
+ * @return or as tunnelcap_table_encap(); ::TUNNELCAP_E_INVALID also if there are packets
+ *
+ * Threads  the table's writer
+ * Cost     in proportion to the tunnels
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_tick(tunnelcap_table *table, tunnelcap_lane *lane,
+                                           tunnelcap_burst *burst, uint64_t *next_ns);
+
+/**
+ * Tell what is known of a tunnel's path.
+ *
+ * @param table  a table
+ * @param id     a tunnel's id
+ * @param now_ns the caller's clock
+ * @param info   receives the facts
+ * @param size   sizeof(tunnelcap_pmtu_info) of the caller
+ * @return as tunnelcap_pmtu_get_info(), or
+ * @retval TUNNELCAP_E_NOT_FOUND no such tunnel, or an ESP tunnel without outbound SA
+ *
+ * Threads  the table's writer
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_get_pmtu(const tunnelcap_table *table, uint64_t id,
+                                               uint64_t now_ns, tunnelcap_pmtu_info *info,
+                                               uint32_t size);
+
+/**
+ * Tell what this server has found out about a tunnel's path, for the others of a fleet.
+ *
+ * @param table  a table
+ * @param id     a tunnel's id
+ * @param now_ns the caller's clock
+ * @param event  receives the finding
+ * @param size   sizeof(tunnelcap_pmtu_event) of the caller
+ * @return as tunnelcap_pmtu_export(), or
+ * @retval TUNNELCAP_E_NOT_FOUND no such tunnel, no outbound SA, or nothing was found
+ *
+ * Threads  the table's writer
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_export_pmtu(const tunnelcap_table *table, uint64_t id,
+                                                  uint64_t now_ns, tunnelcap_pmtu_event *event,
+                                                  uint32_t size);
+
+/**
+ * Take over what another server has found out about a tunnel's path.
+ *
+ * @param table  a table
+ * @param id     a tunnel's id
+ * @param event  the finding
+ * @param now_ns the caller's clock
+ * @return as tunnelcap_pmtu_import(), or
+ * @retval TUNNELCAP_E_NOT_FOUND no such tunnel, or an ESP tunnel without outbound SA
+ *
+ * Threads  the table's writer
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_import_pmtu(tunnelcap_table *table, uint64_t id,
+                                                  const tunnelcap_pmtu_event *event,
+                                                  uint64_t now_ns);
 
 #ifdef __cplusplus
 }

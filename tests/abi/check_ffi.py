@@ -55,7 +55,8 @@ class GreRx(Structure):
 
 class LaneConfig(Structure):
     _fields_ = [("size", c_uint32), ("flags", c_uint32), ("index", c_uint16),
-                ("count", c_uint16), ("max_burst", c_uint32), ("key_slots", c_uint32)]
+                ("count", c_uint16), ("max_burst", c_uint32), ("key_slots", c_uint32),
+                ("events", c_uint32)]
 
 
 class TableConfig(Structure):
@@ -71,7 +72,8 @@ class Route(Structure):
 
 class Counters(Structure):
     _fields_ = [(name, c_uint64) for name in ("packets", "inner_bytes", "outer_bytes", "replied",
-                                              "refused", "clamped")]
+                                              "refused", "clamped", "kept", "local", "fragments",
+                                              "reassembled", "icmp_sent", "icmp_received")]
 
 
 class Stats(Structure):

@@ -29,20 +29,20 @@ ALLOWED = {("packet", "status"), ("version", "status")}
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 
-def module_of(file):
-    """table_data.c belongs to table; gre_header.h is a module of its own."""
-    name = file.stem
+def module_of(name):
+    """table_data belongs to table; gre_header is a module of its own."""
     while name not in LEVEL and "_" in name:
         name = name.rsplit("_", 1)[0]
     return name
 
 
 def check(file, problems):
-    module = module_of(file)
+    module = module_of(file.stem)
     if module not in LEVEL:
         problems.append(f"{file.name}: in no layer: add it to {pathlib.Path(__file__).name}")
         return
     for include in re.findall(r'^#include (?:"|<tunnelcap/)(\w+)\.h', file.read_text(), re.M):
+        include = module_of(include)
         if include == module or (module, include) in ALLOWED:
             continue
         if include not in LEVEL:

@@ -119,3 +119,86 @@ uint64_t world_taker(tunnelcap_lane *lane, const char *dst)
     test_ok(status);
     return result.tunnel;
 }
+
+void world_call_open(world_call *call, uint32_t spares, uint32_t headroom, uint32_t room)
+{
+    memset(call, 0, sizeof(*call));
+    ck_assert_uint_le(spares, CALL_SPARES);
+    call->opened = spares;
+    for (uint32_t i = 0; i < spares; i++) {
+        call->spare[i] = test_pkt(NULL, 0, headroom + room);
+        call->spare[i].off = headroom;
+    }
+    call->burst.size = sizeof(call->burst);
+    call->burst.spare = call->spare;
+    call->burst.spare_count = spares;
+    call->burst.results = call->results;
+    call->burst.result_cap = CALL_RESULTS;
+}
+
+void world_call_close(world_call *call)
+{
+    for (uint32_t i = 0; i < call->opened; i++)
+        test_pkt_free(&call->spare[i]);
+}
+
+static void check_results(const world_call *call)
+{
+    const tunnelcap_burst *burst = &call->burst;
+    uint32_t pkts = 0, spares = 0;
+    for (uint32_t i = 0; i < burst->result_count; i++) {
+        const tunnelcap_result *r = &call->results[i];
+        bool is_spare = r->flags & TUNNELCAP_RESULT_SPARE;
+        ck_assert_uint_eq(r->reserved, 0);
+        ck_assert_uint_le(r->action, TUNNELCAP_DO_LOCAL);
+        if (!is_spare)
+            ck_assert_uint_eq(r->index, pkts++);
+        else
+            ck_assert_uint_eq(r->index, spares++);
+        const tunnelcap_pkt *pkt = is_spare ? &burst->spare[r->index] : &burst->pkts[r->index];
+        ck_assert_int_eq(pkt->status, r->status);
+        ck_assert_uint_le(pkt->off, pkt->cap);
+        ck_assert_uint_le(pkt->len, pkt->cap - pkt->off);
+    }
+    ck_assert_uint_eq(pkts, burst->pkt_done);
+    ck_assert_uint_eq(spares, burst->spare_used);
+}
+
+int32_t world_call_run(world_call *call, tunnelcap_lane *lane, uint32_t direction,
+                       tunnelcap_pkt *pkts, uint32_t count)
+{
+    memset(call->results, 0xa5, sizeof(call->results));
+    call->burst.pkts = pkts;
+    call->burst.pkt_count = count;
+    int32_t status = direction == TUNNELCAP_ENCAP ? tunnelcap_table_encap(lane, &call->burst)
+                                                  : tunnelcap_table_decap(lane, &call->burst);
+    if (status == TUNNELCAP_OK)
+        check_results(call);
+    return status;
+}
+
+tunnelcap_pkt *world_call_pkt(world_call *call, uint32_t result)
+{
+    const tunnelcap_result *r = &call->results[result];
+    ck_assert_uint_lt(result, call->burst.result_count);
+    return r->flags & TUNNELCAP_RESULT_SPARE ? &call->spare[r->index] : &call->burst.pkts[r->index];
+}
+
+void world_check_sums(const tunnelcap_table *table, uint64_t id, uint32_t direction,
+                      uint64_t offered)
+{
+    tunnelcap_reason reasons[64];
+    tunnelcap_stats stats;
+    uint32_t count;
+    uint64_t refused = 0;
+    test_ok(tunnelcap_table_get_stats(table, id, &stats, sizeof(stats)));
+    const tunnelcap_counters *c = direction == TUNNELCAP_ENCAP ? &stats.encap : &stats.decap;
+    test_ok(tunnelcap_table_reasons(table, id, direction, reasons, 64, &count));
+    ck_assert_uint_le(count, 64);
+    for (uint32_t i = 0; i < count; i++)
+        refused += reasons[i].count;
+    ck_assert_uint_eq(c->refused, refused);
+    ck_assert_uint_eq(c->packets + c->replied + c->refused + c->kept + c->local - c->fragments -
+                          c->reassembled,
+                      offered);
+}

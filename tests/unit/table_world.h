@@ -38,4 +38,30 @@ int32_t world_set_gre(tunnelcap_table *table, uint64_t id, unsigned n);
 /* Which tunnel takes a packet to `dst`; 0 if none does. */
 uint64_t world_taker(tunnelcap_lane *lane, const char *dst);
 
+/* ---- calls with spares ---- */
+
+enum { CALL_SPARES = 64, CALL_RESULTS = 160, CALL_HEADROOM = 96 };
+
+/* One call of the data path, its spares on the heap, each of exactly the room that is asked for. */
+typedef struct world_call {
+    tunnelcap_pkt spare[CALL_SPARES];
+    tunnelcap_result results[CALL_RESULTS];
+    tunnelcap_burst burst;
+    uint32_t opened;
+} world_call;
+
+void world_call_open(world_call *call, uint32_t spares, uint32_t headroom, uint32_t room);
+void world_call_close(world_call *call);
+
+/* Run `count` packets and check what every call promises about order and indices. */
+int32_t world_call_run(world_call *call, tunnelcap_lane *lane, uint32_t direction,
+                       tunnelcap_pkt *pkts, uint32_t count);
+
+/* The packet that a result is about. */
+tunnelcap_pkt *world_call_pkt(world_call *call, uint32_t result);
+
+/* The sums of a tunnel, or of those without one, must be what calls have given. */
+void world_check_sums(const tunnelcap_table *table, uint64_t id, uint32_t direction,
+                      uint64_t offered);
+
 #endif

@@ -13,6 +13,7 @@ START_TEST(config_init_fills_the_documented_defaults)
     want.count = 1;
     want.max_burst = 32;
     want.key_slots = 64;
+    want.events = 64;
     ck_assert_status(tunnelcap_lane_config_init(&config, sizeof(config)), TUNNELCAP_OK);
     ck_assert_mem_eq(&config, &want, sizeof(want));
     ck_assert_status(tunnelcap_lane_config_init(NULL, sizeof(config)), TUNNELCAP_E_INVALID);
@@ -77,23 +78,24 @@ START_TEST(init_refuses_what_it_documents)
         tunnelcap_lane_config config;
         int32_t want;
     } rows[] = {
-        {{sizeof(tunnelcap_lane_config) - 1, 0, 0, 1, 32, 64}, TUNNELCAP_E_VERSION},
-        {{sizeof(tunnelcap_lane_config), 1, 0, 1, 32, 64}, TUNNELCAP_E_FLAGS},
-        {{sizeof(tunnelcap_lane_config), 0, 0, 0, 32, 64}, TUNNELCAP_E_RANGE},
-        {{sizeof(tunnelcap_lane_config), 0, 0, 257, 32, 64}, TUNNELCAP_E_RANGE},
-        {{sizeof(tunnelcap_lane_config), 0, 1, 1, 32, 64}, TUNNELCAP_E_RANGE},
-        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 0, 64}, TUNNELCAP_E_RANGE},
-        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 1025, 64}, TUNNELCAP_E_RANGE},
-        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 32, 0}, TUNNELCAP_E_RANGE},
-        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 32, (1u << 20) + 1}, TUNNELCAP_E_RANGE},
-        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 1024, 1u << 20}, TUNNELCAP_OK},
-        {{sizeof(tunnelcap_lane_config), 0, 255, 256, 1, 1}, TUNNELCAP_OK},
+        {{sizeof(tunnelcap_lane_config) - 1, 0, 0, 1, 32, 64, 64}, TUNNELCAP_E_VERSION},
+        {{sizeof(tunnelcap_lane_config), 1, 0, 1, 32, 64, 64}, TUNNELCAP_E_FLAGS},
+        {{sizeof(tunnelcap_lane_config), 0, 0, 0, 32, 64, 64}, TUNNELCAP_E_RANGE},
+        {{sizeof(tunnelcap_lane_config), 0, 0, 257, 32, 64, 64}, TUNNELCAP_E_RANGE},
+        {{sizeof(tunnelcap_lane_config), 0, 1, 1, 32, 64, 64}, TUNNELCAP_E_RANGE},
+        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 0, 64, 64}, TUNNELCAP_E_RANGE},
+        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 1025, 64, 64}, TUNNELCAP_E_RANGE},
+        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 32, 0, 64}, TUNNELCAP_E_RANGE},
+        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 32, (1u << 20) + 1, 64}, TUNNELCAP_E_RANGE},
+        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 1024, 1u << 20, 64}, TUNNELCAP_OK},
+        {{sizeof(tunnelcap_lane_config), 0, 255, 256, 1, 1, 0}, TUNNELCAP_OK},
+        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 32, 64, 65537}, TUNNELCAP_E_RANGE},
     };
     for (size_t i = 0; i < TEST_COUNT(rows); i++) {
         tunnelcap_lane *lane = NULL;
         void *caller = test_copy(&rows[i].config, sizeof(tunnelcap_lane_config));
-        void *mem = test_arena(4096);
-        ck_assert_status(tunnelcap_lane_init(mem, 4096, caller, test_seed, NULL, &lane),
+        void *mem = test_arena(8192);
+        ck_assert_status(tunnelcap_lane_init(mem, 8192, caller, test_seed, NULL, &lane),
                          rows[i].want);
         ck_assert_uint_eq(tunnelcap_lane_size(caller, NULL) != 0, rows[i].want == TUNNELCAP_OK);
         test_arena_free(mem);
@@ -102,7 +104,7 @@ START_TEST(init_refuses_what_it_documents)
     struct {
         tunnelcap_lane_config known;
         uint8_t tail[12];
-    } newer = {{sizeof(newer), 0, 0, 1, 32, 64}, {0}};
+    } newer = {{sizeof(newer), 0, 0, 1, 32, 64, 64}, {0}};
     ck_assert_uint_ne(tunnelcap_lane_size(&newer.known, NULL), 0);
     newer.tail[11] = 1;
     ck_assert_uint_eq(tunnelcap_lane_size(&newer.known, NULL), 0);
@@ -117,7 +119,7 @@ START_TEST(lanes_share_the_identifications_without_overlap)
         static uint8_t owner[65536];
         memset(owner, 0, sizeof(owner));
         for (uint16_t index = 0; index < count; index++) {
-            tunnelcap_lane_config config = {sizeof(config), 0, index, count, 32, 64};
+            tunnelcap_lane_config config = {sizeof(config), 0, index, count, 32, 64, 64};
             tunnelcap_lane *lane = NULL;
             ck_assert_status(tunnelcap_lane_new(&config, test_seed, NULL, test_alloc(), &lane),
                              TUNNELCAP_OK);

@@ -299,9 +299,16 @@ static int32_t from_lane(int32_t want)
     tunnelcap_lane *lane = test_table_lane(table);
     tunnelcap_gre_config gre = test_gre_config("192.0.2.1", "198.51.100.1", 0);
     ck_assert_status(tunnelcap_table_begin(table), TUNNELCAP_OK);
-    ck_assert_status(tunnelcap_table_set_gre(table, 1, NULL, &gre), TUNNELCAP_OK);
+    tunnelcap_tunnel tunnel;
+    tunnelcap_route route = test_route("0.0.0.0/0", 1);
+    test_ok(tunnelcap_tunnel_init(&tunnel, sizeof(tunnel)));
+    tunnel.flags |= TUNNELCAP_TUNNEL_TTL_ENCAP;
+    ck_assert_status(tunnelcap_table_set_gre(table, 1, &tunnel, &gre), TUNNELCAP_OK);
+    if (want == TUNNELCAP_E_TTL)
+        test_ok(tunnelcap_table_set_route(table, &route));
     ck_assert_status(tunnelcap_table_commit(table, NULL), TUNNELCAP_OK);
     test_ip inner = test_between("10.1.0.1", "198.51.100.1");
+    inner.ttl = 1;
     test_ip outer = test_between("198.51.100.1", "192.0.2.1");
     test_gre header = {.protocol = 0x0800};
     test_udp_packet(&frame, &inner, 10);
@@ -533,6 +540,7 @@ static const struct {
     {TUNNELCAP_E_NO_ANSWER, from_icmp},
     {TUNNELCAP_E_RATE_LIMITED, from_icmp},
     {TUNNELCAP_E_ICMP, from_pmtu},
+    {TUNNELCAP_E_TTL, from_lane},
     {TUNNELCAP_E_HEADROOM, from_encap},
     {TUNNELCAP_E_TAILROOM, from_esp_out},
     {TUNNELCAP_E_TOO_BIG, from_encap},

@@ -247,7 +247,7 @@ START_TEST(set_refuses_what_it_documents_and_changes_nothing)
         test_ok(tunnelcap_tunnel_init(&tunnel, sizeof(tunnel)));
         tunnel.mtu = rows[i].mtu;
         tunnel.flags |= rows[i].flags;
-        tunnel.reserved = rows[i].reserved;
+        tunnel.reserved[1] = (uint8_t)rows[i].reserved;
         tunnel.size -= rows[i].short_by;
         ck_assert_status(tunnelcap_table_set_gre(table, 8, &tunnel, &gre), rows[i].want);
         ck_assert_status(tunnelcap_table_set_ipip(table, 8, &tunnel, &ipip), rows[i].want);
@@ -417,8 +417,10 @@ START_TEST(tunnel_init_fills_the_documented_defaults)
     memset(&tunnel, 0xff, sizeof(tunnel));
     memset(&want, 0, sizeof(want));
     want.size = sizeof(want);
-    want.flags =
-        TUNNELCAP_TUNNEL_CLAMP_ENCAP | TUNNELCAP_TUNNEL_CLAMP_DECAP | TUNNELCAP_TUNNEL_LOOP_GUARD;
+    want.flags = TUNNELCAP_TUNNEL_CLAMP_ENCAP | TUNNELCAP_TUNNEL_CLAMP_DECAP |
+                 TUNNELCAP_TUNNEL_LOOP_GUARD | TUNNELCAP_TUNNEL_ICMP;
+    want.icmp_rate = 100;
+    want.pmtu_mode = TUNNELCAP_PMTU_LEARN;
     test_ok(tunnelcap_tunnel_init(&tunnel, sizeof(tunnel)));
     ck_assert_mem_eq(&tunnel, &want, sizeof(want));
     ck_assert_status(tunnelcap_tunnel_init(NULL, sizeof(tunnel)), TUNNELCAP_E_INVALID);
@@ -461,6 +463,7 @@ START_TEST(info_tells_what_was_set)
     want.limit4 = (uint16_t)(want.inner_mtu - 40);
     want.limit6 = (uint16_t)(want.inner_mtu - 60);
     want.kind = TUNNELCAP_KIND_GRE;
+    want.path_mtu = 1500;
     test_ok(tunnelcap_table_get_info(table, 1, &info, sizeof(info)));
     ck_assert_mem_eq(&info, &want, sizeof(want));
     test_ok(tunnelcap_table_get_info(table, 2, &info, sizeof(info)));

@@ -124,6 +124,7 @@ START_TEST(packet_above_the_inner_mtu_is_told_it)
 {
     tunnelcap_tunnel tunnel;
     test_ok(tunnelcap_tunnel_init(&tunnel, sizeof(tunnel)));
+    tunnel.fragment_mode = TUNNELCAP_FRAGMENT_REFUSE;
     for (unsigned own = 0; own <= 1; own++) {
         tunnel.mtu = own ? 600 : 0;
         world w = world_open(&tunnel);

@@ -105,6 +105,7 @@ static unsigned touch_all(void)
     TOUCH(tunnelcap_ipip_new);
     TOUCH(tunnelcap_ipip_size);
     TOUCH(tunnelcap_lane_config_init);
+    TOUCH(tunnelcap_lane_events);
     TOUCH(tunnelcap_lane_fini);
     TOUCH(tunnelcap_lane_free);
     TOUCH(tunnelcap_lane_init);
@@ -153,10 +154,13 @@ static unsigned touch_all(void)
     TOUCH(tunnelcap_table_decap);
     TOUCH(tunnelcap_table_detach);
     TOUCH(tunnelcap_table_encap);
+    TOUCH(tunnelcap_table_export_pmtu);
     TOUCH(tunnelcap_table_fini);
     TOUCH(tunnelcap_table_free);
     TOUCH(tunnelcap_table_get_info);
+    TOUCH(tunnelcap_table_get_pmtu);
     TOUCH(tunnelcap_table_get_stats);
+    TOUCH(tunnelcap_table_import_pmtu);
     TOUCH(tunnelcap_table_init);
     TOUCH(tunnelcap_table_new);
     TOUCH(tunnelcap_table_reasons);
@@ -166,10 +170,12 @@ static unsigned touch_all(void)
     TOUCH(tunnelcap_table_set_esp);
     TOUCH(tunnelcap_table_set_gre);
     TOUCH(tunnelcap_table_set_ipip);
+    TOUCH(tunnelcap_table_set_reassembly);
     TOUCH(tunnelcap_table_set_route);
     TOUCH(tunnelcap_table_set_sa);
     TOUCH(tunnelcap_table_settled);
     TOUCH(tunnelcap_table_size);
+    TOUCH(tunnelcap_table_tick);
     TOUCH(tunnelcap_table_tunnel_at);
     TOUCH(tunnelcap_transform_check);
     TOUCH(tunnelcap_tunnel_init);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+/* What is on the way out of a tunnel beside the plain packet: fragments, and ICMP. */
+#ifndef TUNNELCAP_I_TABLE_DECAP_H
+#define TUNNELCAP_I_TABLE_DECAP_H
+
+#include "table_data.h"
+
+/* What an outer packet says of its tunnel. */
+typedef struct tunnelcap_i_facts {
+    tunnelcap_i_opened o;
+    tunnelcap_i_key key; /* of a GRE or IP-in-IP tunnel */
+    int32_t stranger;    /* the status if there is no such tunnel */
+    uint32_t has_spi;    /* 1: may be ESP */
+    uint32_t spi;
+} tunnelcap_i_facts;
+
+/* Unwrap an outer packet that is whole and go on with what it holds. Gives the status for its
+ * result, TUNNELCAP_I_DONE, or, if it is a packet of the burst, TUNNELCAP_I_STOP. */
+int32_t tunnelcap_i_decap_whole(tunnelcap_i_run *run, tunnelcap_i_item *item, uint32_t outer_vrf);
+
+/* Go on with an inner packet that has been put together. */
+int32_t tunnelcap_i_deliver_whole(tunnelcap_i_run *run, tunnelcap_i_item *item,
+                                  tunnelcap_i_tunnel *tunnel);
+
+/* Run the jobs. */
+void tunnelcap_i_decap_jobs(tunnelcap_i_run *run);
+
+/* Give an outer fragment to reassembly, and go on with the datagram that it completes. As
+ * tunnelcap_i_decap_whole(). */
+int32_t tunnelcap_i_outer_fragment(tunnelcap_i_run *run, tunnelcap_i_item *item,
+                                   const tunnelcap_i_facts *f);
+
+/* The same for an inner one, for which there is room if there is any at all; `extra` is the result
+ * that was taken for the datagram beforehand, or NULL. */
+int32_t tunnelcap_i_inner_fragment(tunnelcap_i_run *run, tunnelcap_i_item *item,
+                                   tunnelcap_i_tunnel *tunnel, tunnelcap_result *extra);
+
+/* Whether there is room for what may come of one more inner fragment: TUNNELCAP_OK or
+ * TUNNELCAP_I_STOP. Jobs may run, and the item's result move, to make room. */
+int32_t tunnelcap_i_inner_room(tunnelcap_i_run *run, tunnelcap_i_item *item);
+
+/* Learn from an ICMP message that came to an outer address. */
+int32_t tunnelcap_i_outer_icmp(tunnelcap_i_run *run, tunnelcap_i_item *item, uint32_t outer_vrf);
+
+/* 1 if an inner packet answers the probe of its tunnel's path that is under way. */
+uint32_t tunnelcap_i_is_answer(tunnelcap_i_tunnel *tunnel, const tunnelcap_pkt *pkt,
+                               const tunnelcap_i_ip *ip);
+
+#endif

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+#include "table_encap.h"
+
+/* Into the tunnels: the way of a packet that fits. table_fragment.c has that of one that does
+ * not. */
+
+/* Choose among the routes of a prefix: the first of them, or by the hash of the flow a share of
+ * all that have its priority. */
+static const tunnelcap_i_route *choose_route(const tunnelcap_table *table,
+                                             const tunnelcap_i_view *view, uint32_t first,
+                                             const uint8_t *p, uint32_t len,
+                                             const tunnelcap_i_ip *ip)
+{
+    const tunnelcap_i_route *best = &view->routes[first - 1];
+    const tunnelcap_i_route *r = best;
+    uint32_t total = best->weight;
+    uint32_t share;
+
+    while (r->next != 0 && view->routes[r->next - 1].priority == best->priority) {
+        r = &view->routes[r->next - 1];
+        total += r->weight;
+    }
+    if (r == best)
+        return best;
+    share = (uint32_t)((tunnelcap_i_flow_hash(table->flow_key, p, len, ip) >> 32) * total >> 32);
+    for (r = best; share >= r->weight; r = &view->routes[r->next - 1])
+        share -= r->weight;
+    return r;
+}
+
+/* Whether a tunnel carries packets of this kind; whatever their size. */
+static int32_t check_kind(const tunnelcap_i_tunnel *tunnel, const tunnelcap_meta *meta,
+                          const tunnelcap_i_ip *ip)
+{
+    uint32_t is_ipv4 = ip->family == TUNNELCAP_IPV4;
+    uint16_t ethertype = is_ipv4 ? TUNNELCAP_ETHERTYPE_IPV4 : TUNNELCAP_ETHERTYPE_IPV6;
+    uint32_t others = is_ipv4 ? TUNNELCAP_IPIP_ONLY_IPV6 : TUNNELCAP_IPIP_ONLY_IPV4;
+
+    if (tunnel->key.kind == TUNNELCAP_KIND_ESP && tunnel->as.esp == NULL)
+        return TUNNELCAP_E_NEED_SA;
+    if (tunnel->key.kind == TUNNELCAP_KIND_IPIP && (tunnel->as.ipip.flags & others))
+        return TUNNELCAP_E_PROTOCOL;
+    if (tunnel->key.kind == TUNNELCAP_KIND_GRE && tunnel->as.gre.protocol != 0 &&
+        tunnel->as.gre.protocol != ethertype)
+        return TUNNELCAP_E_PROTOCOL;
+    if (meta == NULL)
+        return TUNNELCAP_OK;
+    if (meta->ethertype != 0 && meta->ethertype != ethertype)
+        return TUNNELCAP_E_PROTOCOL;
+    return tunnelcap_i_meta_check(meta, ip->total);
+}
+
+/* The path carries less than the tunnel takes for granted: routers must be free to fragment. */
+static void clear_outer_df(tunnelcap_lane *lane, tunnelcap_pkt *pkt)
+{
+    uint8_t *h = pkt->buf + pkt->off;
+
+    if (h[0] >> 4 != 4 || !(h[6] & 0x40))
+        return;
+    tunnelcap_i_store32(h + 4, tunnelcap_i_lane_id(lane) << 16);
+    tunnelcap_i_store16(h + 10, 0);
+    tunnelcap_i_store16(h + 10, (uint16_t)~tunnelcap_i_sum20(h));
+}
+
+/* What follows the wrapping of a packet, or its failure, which has left the packet as it was. */
+static int32_t finish(tunnelcap_i_run *run, tunnelcap_i_item *item, tunnelcap_i_tunnel *tunnel,
+                      int32_t status)
+{
+    tunnelcap_result *result = item->result;
+
+    if (status < TUNNELCAP_OK) {
+        if ((tunnel->flags & TUNNELCAP_TUNNEL_TTL_ENCAP) && status != TUNNELCAP_E_CRYPTO)
+            tunnelcap_i_ttl_add(item->pkt, 1);
+        return status;
+    }
+    if (status == TUNNELCAP_REKEY_SOON) {
+        result->flags |= TUNNELCAP_RESULT_REKEY;
+        tunnelcap_i_tell_rekey(run, item, tunnel->as.esp->spi);
+    }
+    if (tunnel->path != NULL && tunnelcap_i_pmtu_below(&tunnel->path->pmtu))
+        clear_outer_df(run->lane, item->pkt);
+    result->action = TUNNELCAP_DO_SEND;
+    result->l3_len = tunnelcap_i_tunnel_outer(tunnel)->ip_len;
+    result->l4_len = tunnelcap_i_in_udp(tunnel) ? TUNNELCAP_I_UDP_HEADER : 0;
+    return TUNNELCAP_OK;
+}
+
+/* Make a packet a job of its tunnel's SA. */
+static int32_t submit(tunnelcap_i_run *run, tunnelcap_i_item *item, tunnelcap_i_tunnel *tunnel,
+                      tunnelcap_i_split split)
+{
+    int32_t status = TUNNELCAP_E_INVALID;
+
+    if (tunnelcap_i_esp_usable(tunnel->as.esp, run->lane, TUNNELCAP_ESP_OUT))
+        status = tunnelcap_i_esp_encap_prepare(tunnel->as.esp, run->lane, item->pkt, item->meta,
+                                               tunnelcap_i_esp_jobs(run->lane) + run->jobs);
+    if (status != TUNNELCAP_OK)
+        return finish(run, item, tunnel, status);
+    for (uint32_t i = 0; i < split.pieces; i++) {
+        tunnelcap_pkt *pkt;
+
+        tunnelcap_i_take_spare(run, &pkt);
+    }
+    tunnelcap_i_note_job(run, item, split);
+    if (run->jobs == run->lane->max_burst)
+        tunnelcap_i_encap_jobs(run);
+    return TUNNELCAP_I_DONE;
+}
+
+TUNNELCAP_I_INLINE int32_t send(tunnelcap_i_run *run, tunnelcap_i_item *item,
+                                tunnelcap_i_tunnel *tunnel, uint32_t mtu, tunnelcap_i_split split)
+{
+    int32_t status;
+
+    if (tunnel->flags & TUNNELCAP_TUNNEL_TTL_ENCAP)
+        tunnelcap_i_ttl_add(item->pkt, -1);
+    if (tunnel->flags & TUNNELCAP_TUNNEL_CLAMP_ENCAP)
+        tunnelcap_i_clamp(tunnel, mtu, item, item->meta);
+    if (tunnel->key.kind == TUNNELCAP_KIND_GRE)
+        status = tunnelcap_i_gre_encap(&tunnel->as.gre, run->lane, item->pkt, item->meta);
+    else if (tunnel->key.kind == TUNNELCAP_KIND_IPIP)
+        status = tunnelcap_i_ipip_encap(&tunnel->as.ipip, run->lane, item->pkt, item->meta);
+    else
+        return submit(run, item, tunnel, split);
+    status = finish(run, item, tunnel, status);
+    if (split.pieces == 0 || status != TUNNELCAP_OK)
+        return status;
+    return tunnelcap_i_split_outer(run, item, split);
+}
+
+int32_t tunnelcap_i_send(tunnelcap_i_run *run, tunnelcap_i_item *item, tunnelcap_i_tunnel *tunnel,
+                         uint32_t mtu, tunnelcap_i_split split)
+{
+    return send(run, item, tunnel, mtu, split);
+}
+
+void tunnelcap_i_encap_jobs(tunnelcap_i_run *run)
+{
+    uint32_t count = run->jobs;
+    const tunnelcap_i_note *note;
+    tunnelcap_i_tunnel *tunnel;
+    tunnelcap_i_item item;
+    int32_t status;
+
+    tunnelcap_i_esp_encap_run(run->lane, count);
+    for (uint32_t i = 0; i < count; i++) {
+        note = tunnelcap_i_noted(run, i, &item);
+        tunnel = tunnelcap_i_tunnel_in(run->table, run->view, item.place);
+        status = finish(run, &item, tunnel, item.pkt->status);
+        if (note->split.pieces != 0)
+            status = tunnelcap_i_split_sealed(run, &item, note, status);
+        if (status != TUNNELCAP_I_DONE)
+            tunnelcap_i_settle(run, &item, status);
+    }
+    tunnelcap_i_close_up(run);
+}
+
+static int32_t encap_one(tunnelcap_i_run *run, tunnelcap_i_item *item)
+{
+    const tunnelcap_meta *meta = item->meta;
+    tunnelcap_pkt *pkt = item->pkt;
+    const uint8_t *p = pkt->buf + pkt->off;
+    tunnelcap_i_tunnel *tunnel;
+    tunnelcap_i_ip ip;
+    uint32_t first;
+    uint32_t mtu;
+    int32_t status = tunnelcap_i_ip_read(p, pkt->len, &ip);
+
+    if (status != TUNNELCAP_OK)
+        return status;
+    if (ip.total > pkt->len)
+        return TUNNELCAP_E_TRUNCATED;
+    first = tunnelcap_i_find_route(run->table, run->view, meta == NULL ? 0 : meta->vrf, ip.family,
+                                   ip.src + ip.addr_len);
+    if (first == 0)
+        return TUNNELCAP_E_NO_ROUTE;
+    item->place = choose_route(run->table, run->view, first, p, pkt->len, &ip)->place;
+    item->before = ip.total;
+    tunnel = tunnelcap_i_tunnel_in(run->table, run->view, item->place);
+    item->result->tunnel = tunnel->id;
+    item->result->vrf = tunnel->key.outer_vrf;
+    status = check_kind(tunnel, meta, &ip);
+    mtu = tunnelcap_i_mtu_now(tunnel);
+    if (status == TUNNELCAP_E_TOO_BIG) /* a GSO packet */
+        item->result->value = mtu;
+    if (status != TUNNELCAP_OK)
+        return status;
+    if ((tunnel->flags & TUNNELCAP_TUNNEL_TTL_ENCAP) && ip.ttl <= 1)
+        return tunnelcap_i_refuse(run, item, tunnel, TUNNELCAP_E_TTL, 0);
+    if (ip.total > mtu)
+        return tunnelcap_i_encap_large(run, item, tunnel, &ip, mtu);
+    if (pkt->off < tunnel->headroom)
+        return TUNNELCAP_E_HEADROOM;
+    return send(run, item, tunnel, mtu, (tunnelcap_i_split){0, 0});
+}
+
+int32_t tunnelcap_table_encap(tunnelcap_lane *lane, tunnelcap_burst *burst)
+{
+    return tunnelcap_i_carry(lane, burst, TUNNELCAP_ENCAP, encap_one, tunnelcap_i_encap_jobs);
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+#include "table_decap.h"
+
+#include <tunnelcap/icmp.h>
+
+/* ICMP: errors that we send to inner senders, errors that come from the paths of tunnels, answers
+ * to probes. */
+
+enum { ICMP_BURST = 10 }; /* RFC 4443 2.4 (f) */
+
+/* The limit of this lane for errors of a tunnel, begun anew when its rate has changed. */
+static tunnelcap_icmp_limit *limit_of(const tunnelcap_i_run *run, const tunnelcap_i_tunnel *tunnel)
+{
+    tunnelcap_icmp_limit *limit =
+        &run->table->limits[(size_t)run->lane->slot * run->table->places + tunnel->place];
+
+    if (tunnel->icmp_rate == 0)
+        return NULL;
+    if (limit->rate != tunnel->icmp_rate)
+        tunnelcap_icmp_limit_init(limit, tunnel->icmp_rate, ICMP_BURST);
+    return limit;
+}
+
+static void start_error(const tunnelcap_i_tunnel *tunnel, tunnelcap_icmp_error *error)
+{
+    tunnelcap_icmp_error_init(error, sizeof(*error));
+    error->src4 = tunnel->interface4;
+    error->src6 = tunnel->interface6;
+}
+
+/* What to say about a status; 0 if there is no ICMP error for it. */
+static uint32_t set_error(tunnelcap_icmp_error *error, int32_t status, uint32_t value)
+{
+    switch (status) {
+    case TUNNELCAP_E_TOO_BIG:
+        error->kind = TUNNELCAP_ICMP_TOO_BIG;
+        error->mtu = value;
+        return 1;
+    case TUNNELCAP_E_TTL:
+        error->kind = TUNNELCAP_ICMP_TIME_EXCEEDED;
+        break;
+    default:
+        return 0;
+    }
+    error->code4 = 0;
+    error->code6 = 0;
+    return 1;
+}
+
+int32_t tunnelcap_i_refuse(tunnelcap_i_run *run, tunnelcap_i_item *item, tunnelcap_i_tunnel *tunnel,
+                           int32_t status, uint32_t value)
+{
+    tunnelcap_result *result = item->result;
+    tunnelcap_icmp_error error;
+    const tunnelcap_meta *meta = run->direction == TUNNELCAP_ENCAP ? item->meta : NULL;
+
+    if (status == TUNNELCAP_E_TOO_BIG)
+        result->value = value;
+    start_error(tunnel, &error);
+    if (!(tunnel->flags & TUNNELCAP_TUNNEL_ICMP) || !set_error(&error, status, value) ||
+        tunnelcap_icmp_error_build(item->pkt, meta, &error, limit_of(run, tunnel),
+                                   run->burst->now_ns) != TUNNELCAP_OK)
+        return status;
+    result->l3_len = item->pkt->buf[item->pkt->off] >> 4 == 4 ? TUNNELCAP_I_IPV4_HEADER
+                                                              : TUNNELCAP_I_IPV6_HEADER;
+    result->vrf = meta == NULL ? 0 : meta->vrf;
+    if (run->direction == TUNNELCAP_DECAP) {
+        /* The job that this takes is the lane's first one, which is done with. */
+        if (tunnelcap_i_wrap(tunnel, run->lane, item->pkt) < TUNNELCAP_OK)
+            return status;
+        result->l3_len = tunnelcap_i_tunnel_outer(tunnel)->ip_len;
+        result->l4_len = tunnelcap_i_in_udp(tunnel) ? TUNNELCAP_I_UDP_HEADER : 0;
+        result->vrf = tunnel->key.outer_vrf;
+    }
+    result->action = TUNNELCAP_DO_REPLY;
+    tunnelcap_i_count_add(&tunnelcap_i_run_counters(run, item->place)->icmp_sent, 1);
+    return status;
+}
+
+/* 1 if a quoted GRE packet may be a tunnel's: the key that it sends, where that was quoted. */
+static uint32_t is_gre_of(const tunnelcap_gre *gre, const tunnelcap_icmp_result *r)
+{
+    uint32_t keyed = gre->flags & TUNNELCAP_GRE_KEY_OUT;
+    uint32_t at = gre->gre_at + (gre->flags & TUNNELCAP_GRE_CHECKSUM ? 8u : 4u);
+
+    if (r->flags & TUNNELCAP_ICMP_NO_KEY)
+        return !keyed;
+    return !(r->flags & TUNNELCAP_ICMP_KEY) ||
+           (keyed && tunnelcap_i_load32(gre->outer.header + at) == r->key);
+}
+
+/* 1 if a quoted ESP packet may be one that an SA has sent. */
+static uint32_t is_esp_of(tunnelcap_esp *esp, const tunnelcap_icmp_result *r)
+{
+    uint64_t next = TUNNELCAP_I_LOAD(esp->seq_next);
+
+    if ((r->flags & TUNNELCAP_ICMP_KEY) && r->key != esp->spi)
+        return 0;
+    return !(r->flags & TUNNELCAP_ICMP_SEQUENCE) ||
+           (uint32_t)((uint32_t)next - 1 - r->seq) < next - esp->seq_first;
+}
+
+/* 1 if a quoted UDP datagram has a tunnel's ports; a source port by flow is any. */
+static uint32_t has_ports(const tunnelcap_icmp_result *r, uint16_t src_port, uint16_t dst_port)
+{
+    return (r->flags & TUNNELCAP_ICMP_PORTS) && r->dst_port == dst_port &&
+           (src_port == 0 || r->src_port == src_port);
+}
+
+/* 1 if a quoted packet may be a tunnel's, which has its addresses. A later fragment tells no more
+ * than its protocol. */
+static uint32_t is_about(const tunnelcap_i_tunnel *tunnel, const tunnelcap_icmp_result *r)
+{
+    uint32_t udp = tunnelcap_i_in_udp(tunnel);
+    tunnelcap_esp *esp;
+
+    if (udp != (r->ip_protocol == TUNNELCAP_I_PROTO_UDP))
+        return 0;
+    switch (tunnel->key.kind) {
+    case TUNNELCAP_KIND_GRE:
+        if (!udp)
+            return r->ip_protocol == TUNNELCAP_I_PROTO_GRE && is_gre_of(&tunnel->as.gre, r);
+        return has_ports(r, tunnel->as.gre.udp_src_port, tunnel->key.udp_port) &&
+               is_gre_of(&tunnel->as.gre, r);
+    case TUNNELCAP_KIND_IPIP:
+        return r->ip_protocol == TUNNELCAP_I_PROTO_IPV4 || r->ip_protocol == TUNNELCAP_I_PROTO_IPV6;
+    default:
+        esp = tunnel->as.esp;
+        if (!udp)
+            return r->ip_protocol == TUNNELCAP_I_PROTO_ESP && is_esp_of(esp, r);
+        if (r->tunnel == TUNNELCAP_KIND_IKE || r->tunnel == TUNNELCAP_KIND_NAT_KEEPALIVE)
+            return 0;
+        return has_ports(r, tunnelcap_i_load16(esp->outer.header + esp->outer.ip_len),
+                         esp->udp_dst_port) &&
+               is_esp_of(esp, r);
+    }
+}
+
+/* What an error changes about a tunnel that it may be about; 0 if it is not plausible. */
+static uint32_t learn(const tunnelcap_i_run *run, tunnelcap_i_tunnel *tunnel,
+                      const tunnelcap_icmp_result *r)
+{
+    uint32_t before;
+    int32_t status;
+
+    if (r->kind != TUNNELCAP_ICMP_TOO_BIG)
+        return 1;
+    if (r->mtu >= r->quote_total) /* it would have passed */
+        return 0;
+    before = tunnelcap_i_pmtu_get(&tunnel->path->pmtu);
+    status = tunnelcap_pmtu_learn(&tunnel->path->pmtu, r->mtu, run->burst->now_ns);
+    if (status == TUNNELCAP_CHANGED)
+        tunnelcap_i_tell_pmtu(run->lane, run->burst->now_ns, tunnel, before, &r->from);
+    return status >= TUNNELCAP_OK;
+}
+
+/* 1 if the sender of a quoted inner packet can do something about its size. */
+static uint32_t may_be_told(const tunnelcap_i_tunnel *tunnel, const uint8_t *inner, uint32_t len)
+{
+    if (len < TUNNELCAP_I_IPV4_HEADER || inner[0] >> 4 != 4 ||
+        tunnel->fragment_mode == TUNNELCAP_FRAGMENT_REFUSE)
+        return 1;
+    return (inner[6] & 0x40) != 0 && !(tunnel->flags & TUNNELCAP_TUNNEL_CLEAR_DF);
+}
+
+/* Hand an error on to the sender of the inner packet that it quotes; else it ends here. */
+static int32_t relay(tunnelcap_i_run *run, tunnelcap_i_item *item, tunnelcap_i_tunnel *tunnel,
+                     const tunnelcap_icmp_result *r)
+{
+    tunnelcap_result *result = item->result;
+    tunnelcap_pkt *pkt = item->pkt;
+    tunnelcap_icmp_error error;
+    uint32_t is_ipv4;
+
+    result->action = TUNNELCAP_DO_LOCAL;
+    if (!(tunnel->flags & TUNNELCAP_TUNNEL_ICMP) || !(r->flags & TUNNELCAP_ICMP_INNER) ||
+        (r->kind == TUNNELCAP_ICMP_TOO_BIG &&
+         !may_be_told(tunnel, pkt->buf + pkt->off + r->inner, r->inner_len)))
+        return TUNNELCAP_OK;
+    start_error(tunnel, &error);
+    error.mtu = tunnelcap_i_mtu_now(tunnel);
+    if (tunnelcap_icmp_relay(pkt, r, &error, limit_of(run, tunnel), run->burst->now_ns) !=
+        TUNNELCAP_OK)
+        return TUNNELCAP_OK;
+    is_ipv4 = pkt->buf[pkt->off] >> 4 == 4;
+    result->action = TUNNELCAP_DO_DELIVER;
+    result->value = is_ipv4 ? TUNNELCAP_ETHERTYPE_IPV4 : TUNNELCAP_ETHERTYPE_IPV6;
+    result->l3_len = is_ipv4 ? TUNNELCAP_I_IPV4_HEADER : TUNNELCAP_I_IPV6_HEADER;
+    result->vrf = tunnel->vrf;
+    tunnelcap_i_count_add(&tunnelcap_i_run_counters(run, item->place)->icmp_sent, 1);
+    return TUNNELCAP_OK;
+}
+
+/* Learn from an error about one of our outer packets. Several tunnels may match what little is
+ * quoted: they share a path, so that all of them learn; the first one relays. */
+static int32_t heed(tunnelcap_i_run *run, tunnelcap_i_item *item, uint32_t outer_vrf,
+                    const tunnelcap_icmp_result *r)
+{
+    size_t bytes = r->dst.family == TUNNELCAP_IPV4 ? 4 : 16;
+    uint8_t match[32] = {0};
+    tunnelcap_i_tunnel *first = NULL;
+    uint32_t entry;
+
+    memcpy(match, r->dst.bytes, bytes);
+    memcpy(match + bytes, r->src.bytes, bytes);
+    entry = tunnelcap_i_find_pair(run->table, run->view, outer_vrf, r->dst.family, match);
+    for (; entry != 0; entry = run->view->pair_next[entry - 1]) {
+        tunnelcap_i_tunnel *tunnel = tunnelcap_i_tunnel_in(run->table, run->view, entry - 1);
+
+        if (!is_about(tunnel, r) || !learn(run, tunnel, r))
+            continue;
+        tunnelcap_i_count_add(&tunnelcap_i_run_counters(run, entry - 1)->icmp_received, 1);
+        if (first == NULL)
+            first = tunnel;
+    }
+    if (first == NULL)
+        return TUNNELCAP_E_ICMP;
+    item->place = first->place;
+    item->result->tunnel = first->id;
+    return relay(run, item, first, r);
+}
+
+int32_t tunnelcap_i_outer_icmp(tunnelcap_i_run *run, tunnelcap_i_item *item, uint32_t outer_vrf)
+{
+    tunnelcap_icmp_result r;
+    int32_t status;
+
+    memset(&r, 0, sizeof(r));
+    r.size = sizeof(r);
+    status = tunnelcap_icmp_parse(item->pkt, item->meta, &r);
+    if (status == TUNNELCAP_E_ICMP && r.kind == TUNNELCAP_ICMP_INFORMATION)
+        return TUNNELCAP_E_PROTOCOL;
+    item->before = item->pkt->len;
+    return status == TUNNELCAP_OK ? heed(run, item, outer_vrf, &r) : status;
+}
+
+uint32_t tunnelcap_i_is_answer(tunnelcap_i_tunnel *tunnel, const tunnelcap_pkt *pkt,
+                               const tunnelcap_i_ip *ip)
+{
+    tunnelcap_icmp_echo echo;
+
+    if (tunnel->path == NULL || tunnel->path->key.mode != TUNNELCAP_PMTU_PROBE ||
+        (ip->protocol != TUNNELCAP_I_PROTO_ICMP && ip->protocol != TUNNELCAP_I_PROTO_ICMPV6))
+        return 0;
+    memset(&echo, 0, sizeof(echo));
+    echo.size = sizeof(echo);
+    if (tunnelcap_icmp_echo_read(pkt, NULL, &echo) != TUNNELCAP_OK ||
+        echo.type != TUNNELCAP_ECHO_REPLY || echo.payload_len < 8 ||
+        memcmp(&echo.src, &tunnel->probe, sizeof(echo.src)) != 0)
+        return 0;
+    return tunnelcap_pmtu_answered(&tunnel->path->pmtu,
+                                   tunnelcap_i_load64(pkt->buf + pkt->off + echo.payload)) ==
+           TUNNELCAP_OK;
+}

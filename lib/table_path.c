@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+#include "table_data.h"
+
+/* What is known of the paths of tunnels, and of their SAs' limits: telling it, and what time
+ * demands. */
+
+void tunnelcap_i_tell_pmtu(tunnelcap_lane *lane, uint64_t now_ns, const tunnelcap_i_tunnel *tunnel,
+                           uint32_t before, const tunnelcap_addr *from)
+{
+    tunnelcap_event event;
+
+    memset(&event, 0, sizeof(event));
+    event.now_ns = now_ns;
+    event.tunnel = tunnel->id;
+    event.kind = TUNNELCAP_EVENT_PMTU;
+    event.value = tunnelcap_i_pmtu_get(&tunnel->path->pmtu);
+    event.before = before;
+    if (from != NULL)
+        event.addr = *from;
+    tunnelcap_i_lane_tell(lane, &event);
+}
+
+void tunnelcap_i_tell_rekey(tunnelcap_i_run *run, const tunnelcap_i_item *item, uint32_t spi)
+{
+    tunnelcap_i_atomic32 *told = &run->table->told[item->place].rekey[run->direction];
+    tunnelcap_event event;
+
+    if (TUNNELCAP_I_LOAD(*told) == spi)
+        return;
+    TUNNELCAP_I_STORE(*told, spi);
+    memset(&event, 0, sizeof(event));
+    event.now_ns = run->burst->now_ns;
+    event.tunnel = item->result->tunnel;
+    event.kind = TUNNELCAP_EVENT_REKEY;
+    event.value = spi;
+    tunnelcap_i_lane_tell(run->lane, &event);
+}
+
+int32_t tunnelcap_i_wrap(tunnelcap_i_tunnel *tunnel, tunnelcap_lane *lane, tunnelcap_pkt *pkt)
+{
+    switch (tunnel->key.kind) {
+    case TUNNELCAP_KIND_GRE:
+        return tunnelcap_i_gre_encap(&tunnel->as.gre, lane, pkt, NULL);
+    case TUNNELCAP_KIND_IPIP:
+        return tunnelcap_i_ipip_encap(&tunnel->as.ipip, lane, pkt, NULL);
+    default:
+        if (tunnel->as.esp == NULL)
+            return TUNNELCAP_E_NEED_SA;
+        tunnelcap_esp_encap(tunnel->as.esp, lane, pkt, NULL, 0, 1);
+        return pkt->status;
+    }
+}
+
+/* A probe is never to be fragmented, whatever else the tunnel sends. */
+static void set_outer_df(tunnelcap_pkt *pkt)
+{
+    uint8_t *h = pkt->buf + pkt->off;
+
+    if (h[0] >> 4 != 4 || (h[6] & 0x40))
+        return;
+    h[6] |= 0x40;
+    tunnelcap_i_store16(h + 10, 0);
+    tunnelcap_i_store16(h + 10, (uint16_t)~tunnelcap_i_sum20(h));
+}
+
+/* Build a probe at a spare's off: an echo request inside the tunnel that makes an outer packet of
+ * the size asked for, or of the last one below that the tunnel can make. */
+static int32_t build_probe(tunnelcap_table *table, tunnelcap_i_tunnel *tunnel, tunnelcap_lane *lane,
+                           const tunnelcap_pmtu_probe *probe, tunnelcap_pkt *pkt)
+{
+    tunnelcap_icmp_echo echo;
+    uint8_t token[8];
+    int32_t status;
+
+    tunnelcap_icmp_echo_init(&echo, sizeof(echo));
+    echo.dst = tunnel->probe;
+    echo.src = echo.dst.family == TUNNELCAP_IPV4 ? tunnel->interface4 : tunnel->interface6;
+    echo.total = tunnelcap_i_tunnel_fits(tunnel, probe->size);
+    echo.payload_len = sizeof(token);
+    echo.id = (uint16_t)tunnel->id;
+    echo.seq = (uint16_t)table->probes++;
+    tunnelcap_i_store64(token, probe->token);
+    status = tunnelcap_icmp_echo_build(&echo, token, pkt);
+    if (status == TUNNELCAP_OK)
+        status = tunnelcap_i_wrap(tunnel, lane, pkt);
+    if (status >= TUNNELCAP_OK)
+        set_outer_df(pkt);
+    return status;
+}
+
+/* Send a probe in the next spare. */
+static void send_probe(tunnelcap_i_run *run, tunnelcap_i_tunnel *tunnel,
+                       const tunnelcap_pmtu_probe *probe)
+{
+    tunnelcap_pkt *pkt;
+    tunnelcap_result *result = tunnelcap_i_take_spare(run, &pkt);
+    int32_t status = build_probe(run->table, tunnel, run->lane, probe, pkt);
+
+    result->tunnel = tunnel->id;
+    result->vrf = tunnel->key.outer_vrf;
+    result->status = status < TUNNELCAP_OK ? status : TUNNELCAP_OK;
+    pkt->status = result->status;
+    if (status < TUNNELCAP_OK)
+        return;
+    result->action = TUNNELCAP_DO_SEND;
+    result->l3_len = tunnelcap_i_tunnel_outer(tunnel)->ip_len;
+    result->l4_len = tunnelcap_i_in_udp(tunnel) ? TUNNELCAP_I_UDP_HEADER : 0;
+}
+
+/* Do for one tunnel what time demands; returns when to come again at the latest. */
+static uint64_t tick(tunnelcap_i_run *run, tunnelcap_i_tunnel *tunnel)
+{
+    tunnelcap_i_path *path = tunnel->path;
+    uint64_t now_ns = run->burst->now_ns;
+    uint32_t before = tunnelcap_i_pmtu_get(&path->pmtu);
+    tunnelcap_pmtu_probe probe;
+    uint64_t next_ns;
+
+    if (!path->seeded) { /* the table's seed may be known to strangers; a lane's is not */
+        path->pmtu.secret = tunnelcap_i_hash2(run->lane->flow_key, tunnel->id, now_ns);
+        path->seeded = 1;
+    }
+    if (tunnelcap_pmtu_tick(&path->pmtu, now_ns, &next_ns, &probe) == TUNNELCAP_CHANGED)
+        tunnelcap_i_tell_pmtu(run->lane, now_ns, tunnel, before, NULL);
+    if (probe.size != 0)
+        send_probe(run, tunnel, &probe);
+    return next_ns;
+}
+
+int32_t tunnelcap_table_tick(tunnelcap_table *table, tunnelcap_lane *lane, tunnelcap_burst *burst,
+                             uint64_t *next_ns)
+{
+    tunnelcap_i_run run;
+    uint64_t next;
+    int32_t status = tunnelcap_i_check_burst(lane, burst);
+
+    if (status != TUNNELCAP_OK)
+        return status;
+    if (table == NULL || next_ns == NULL || burst->pkt_count != 0 ||
+        (burst->result_cap != 0 && burst->results == NULL))
+        return TUNNELCAP_E_INVALID;
+    if (lane->table != table)
+        return TUNNELCAP_E_STATE;
+    memset(&run, 0, sizeof(run));
+    run.table = table;
+    run.lane = lane;
+    run.burst = burst;
+    run.view = tunnelcap_i_current(table);
+    *next_ns = UINT64_MAX;
+    for (uint32_t i = 0; i < table->places; i++) {
+        tunnelcap_i_tunnel *tunnel;
+
+        if (table->tick_place == table->places)
+            table->tick_place = 0;
+        if (run.view->slot_of[table->tick_place] == 0) {
+            table->tick_place++;
+            continue;
+        }
+        tunnel = tunnelcap_i_tunnel_in(table, run.view, table->tick_place);
+        if (tunnel->path != NULL && tunnel->path->key.mode == TUNNELCAP_PMTU_PROBE &&
+            (run.spares == burst->spare_count || run.results == burst->result_cap)) {
+            *next_ns = burst->now_ns; /* at once, with room */
+            break;
+        }
+        if (tunnel->path != NULL) {
+            next = tick(&run, tunnel);
+            if (next < *next_ns)
+                *next_ns = next;
+        }
+        table->tick_place++;
+    }
+    burst->pkt_done = 0;
+    burst->spare_used = run.spares;
+    burst->result_count = run.results;
+    return TUNNELCAP_OK;
+}
+
+/* The path of a tunnel of the committed table, or NULL. */
+static tunnelcap_i_path *path_of(const tunnelcap_table *table, uint64_t id)
+{
+    const tunnelcap_i_view *view = tunnelcap_i_current(table);
+    uint32_t entry = tunnelcap_i_find_id(table, view, id);
+
+    return entry == 0 ? NULL : tunnelcap_i_tunnel_in(table, view, entry - 1)->path;
+}
+
+int32_t tunnelcap_table_get_pmtu(const tunnelcap_table *table, uint64_t id, uint64_t now_ns,
+                                 tunnelcap_pmtu_info *info, uint32_t size)
+{
+    const tunnelcap_i_path *path;
+
+    if (table == NULL)
+        return TUNNELCAP_E_INVALID;
+    path = path_of(table, id);
+    return path == NULL ? TUNNELCAP_E_NOT_FOUND
+                        : tunnelcap_pmtu_get_info(&path->pmtu, now_ns, info, size);
+}
+
+int32_t tunnelcap_table_export_pmtu(const tunnelcap_table *table, uint64_t id, uint64_t now_ns,
+                                    tunnelcap_pmtu_event *event, uint32_t size)
+{
+    const tunnelcap_i_path *path;
+
+    if (table == NULL)
+        return TUNNELCAP_E_INVALID;
+    path = path_of(table, id);
+    return path == NULL ? TUNNELCAP_E_NOT_FOUND
+                        : tunnelcap_pmtu_export(&path->pmtu, now_ns, event, size);
+}
+
+int32_t tunnelcap_table_import_pmtu(tunnelcap_table *table, uint64_t id,
+                                    const tunnelcap_pmtu_event *event, uint64_t now_ns)
+{
+    tunnelcap_i_path *path;
+
+    if (table == NULL)
+        return TUNNELCAP_E_INVALID;
+    path = path_of(table, id);
+    return path == NULL ? TUNNELCAP_E_NOT_FOUND : tunnelcap_pmtu_import(&path->pmtu, event, now_ns);
+}
