@@ -29,10 +29,11 @@ enum { UPPER_MAX = 60 };
 
 /* tunnelcap_fragments.kind */
 enum {
-    KIND_WHOLE = 0,      /* the packet as it is */
-    KIND_IPV4 = 1,       /* header in the source */
-    KIND_IPV4_SHORT = 2, /* header in short_header */
-    KIND_IPV6 = 3
+    KIND_WHOLE = 0,   /* the packet as it is */
+    KIND_IPV4 = 1,    /* IPv4 without options */
+    KIND_IPV6 = 2,    /* header_len counts the Fragment header */
+    KIND_OPTIONS = 3, /* IPv4 with options, the first fragment */
+    KIND_SHORT = 4    /* those behind it: header in short_header */
 };
 
 /* What is known of a packet before anything is written. */
@@ -58,8 +59,12 @@ int32_t tunnelcap_fragment_config_init(tunnelcap_fragment_config *config, uint32
 
 static int32_t read_config(tunnelcap_fragment_config *own, const tunnelcap_fragment_config *config)
 {
-    int32_t status = tunnelcap_i_struct_read(own, sizeof(*own), OLDEST, config);
+    int32_t status = TUNNELCAP_OK;
 
+    if (config != NULL && config->size == sizeof(*own))
+        *own = *config;
+    else
+        status = tunnelcap_i_struct_read(own, sizeof(*own), OLDEST, config);
     if (status != TUNNELCAP_OK)
         return status;
     if (own->flags & ~(uint32_t)(TUNNELCAP_FRAGMENT_CLEAR_DF | TUNNELCAP_FRAGMENT_AS_SOURCE))
@@ -229,34 +234,74 @@ static int32_t check_split(const cutting *cut, const tunnelcap_fragment_config *
     return TUNNELCAP_OK;
 }
 
-static void begin_ipv4(tunnelcap_fragments *it, const cutting *cut,
-                       const tunnelcap_fragment_config *config)
+/* The packet as it is. What only some kinds need is set by those: clearing all would cost as much
+ * as the rest. */
+static void begin_whole(tunnelcap_fragments *it, const uint8_t *p, uint32_t total)
 {
-    const uint8_t *p = cut->p;
+    it->source = p;
+    it->at = 0;
+    it->end = total;
+    it->now = total;
+    it->checksum = 0;
+    it->header_len = 0;
+    it->kind = KIND_WHOLE;
+}
+
+/* IPv4 without options; `total` is more than the MTU. */
+static void begin_ipv4(tunnelcap_fragments *it, const uint8_t *p, uint32_t total, uint32_t mtu)
+{
     uint32_t bits = tunnelcap_i_load16(p + 6);
-    uint32_t id = tunnelcap_i_load16(p + 4);
+
+    begin_whole(it, p, total);
+    it->kind = KIND_IPV4;
+    it->at = TUNNELCAP_I_IPV4_HEADER;
+    it->now = room(mtu, TUNNELCAP_I_IPV4_HEADER);
+    it->step = it->now;
+    it->offset = (bits & IPV4_OFFSET) * 8;
+    it->id = tunnelcap_i_load16(p + 4);
+    it->sum = tunnelcap_i_fold((total ^ 0xffff) + (it->id ^ 0xffff) + (bits ^ 0xffff) +
+                               (tunnelcap_i_load16(p + 10) ^ 0xffffu));
+    it->bits = (uint16_t)(bits & IPV4_KEPT);
+    it->last_bits = (uint16_t)(bits & IPV4_MF);
+    it->header_len = TUNNELCAP_I_IPV4_HEADER;
+}
+
+/* The same with options, which may be others in later fragments. */
+static void begin_options(tunnelcap_fragments *it, const cutting *cut, uint32_t mtu)
+{
     uint32_t later = TUNNELCAP_I_IPV4_HEADER + cut->options;
     uint8_t *h = it->short_header;
 
-    it->kind = KIND_IPV4;
+    begin_ipv4(it, cut->p, cut->ip.total, mtu);
+    it->kind = KIND_OPTIONS;
+    it->at = cut->header;
+    it->now = room(mtu, cut->header);
+    it->step = room(mtu, later);
     it->header_len = (uint16_t)cut->header;
     it->later_header_len = (uint16_t)later;
-    it->now = room(config->mtu, cut->header);
-    it->step = room(config->mtu, later);
-    it->bits = (uint16_t)(bits & IPV4_KEPT);
-    it->last_bits = (uint16_t)(bits & IPV4_MF);
-    it->id = cut->ip.df && !cut->ip.fragment ? config->id & 0xffff : id;
-    it->sum = tunnelcap_i_fold((~(uint32_t)tunnelcap_i_load16(p + 2) & 0xffff) + (~id & 0xffff) +
-                               (~bits & 0xffff) + (~(uint32_t)tunnelcap_i_load16(p + 10) & 0xffff));
-    it->later_sum = it->sum;
-    if (cut->header == TUNNELCAP_I_IPV4_HEADER)
-        return;
-    memcpy(h, p, TUNNELCAP_I_IPV4_HEADER);
+    memcpy(h, cut->p, TUNNELCAP_I_IPV4_HEADER);
     h[0] = (uint8_t)(0x40 | later / 4);
     memset(h + 2, 0, 6);
     memset(h + 10, 0, 2);
     memcpy(h + TUNNELCAP_I_IPV4_HEADER, cut->copied, cut->options);
     it->later_sum = tunnelcap_i_sum(h, later);
+}
+
+/* Begin with the packet that nearly every one to be split is: IPv4 without options, no fragment,
+ * no "don't fragment". Gives 0, with nothing done, for any other packet, be it right or wrong. */
+static uint32_t begin_plain(tunnelcap_fragments *it, const tunnelcap_pkt *pkt, uint32_t mtu)
+{
+    const uint8_t *p = pkt->buf + pkt->off;
+    uint32_t total;
+
+    if (pkt->len < TUNNELCAP_I_IPV4_HEADER || p[0] != 0x45)
+        return 0;
+    total = tunnelcap_i_load16(p + 2);
+    if (total <= mtu || total > pkt->len || tunnelcap_i_load16(p + 6) != 0 ||
+        tunnelcap_i_sum20(p) != 0xffff)
+        return 0;
+    begin_ipv4(it, p, total, mtu);
+    return 1;
 }
 
 static void begin_ipv6(tunnelcap_fragments *it, const cutting *cut,
@@ -265,15 +310,46 @@ static void begin_ipv6(tunnelcap_fragments *it, const cutting *cut,
     const uint8_t *fragment = cut->p + cut->header; /* if it has a Fragment header */
     uint32_t is_fragment = cut->payload != cut->header;
 
+    begin_whole(it, cut->p, cut->ip.total);
     it->kind = KIND_IPV6;
-    it->header_len = (uint16_t)cut->header;
-    it->later_header_len = it->header_len;
+    it->at = cut->payload;
     it->now = room(config->mtu, cut->header + FRAGMENT_HEADER);
     it->step = it->now;
+    it->offset = cut->offset;
     it->last_bits = (uint16_t)cut->more;
     it->id = is_fragment ? tunnelcap_i_load32(fragment + 4) : config->id;
+    it->header_len = (uint16_t)(cut->header + FRAGMENT_HEADER);
     it->next_at = (uint16_t)cut->next_at;
     it->protocol = is_fragment ? fragment[0] : cut->p[cut->next_at];
+}
+
+/* Begin with any packet. */
+static int32_t begin(tunnelcap_fragments *it, const tunnelcap_pkt *pkt, const tunnelcap_meta *meta,
+                     const tunnelcap_fragment_config *config)
+{
+    cutting cut;
+    int32_t status = look(pkt, meta, &cut);
+
+    if (status == TUNNELCAP_OK && cut.ip.total > config->mtu)
+        status = check_split(&cut, config);
+    if (status != TUNNELCAP_OK)
+        return status;
+
+    if (cut.ip.total <= config->mtu)
+        begin_whole(it, cut.p, cut.ip.total);
+    else if (cut.ip.family == TUNNELCAP_IPV6)
+        begin_ipv6(it, &cut, config);
+    else if (cut.header == TUNNELCAP_I_IPV4_HEADER)
+        begin_ipv4(it, cut.p, cut.ip.total, config->mtu);
+    else
+        begin_options(it, &cut, config->mtu);
+    if (cut.ip.total > config->mtu && cut.ip.df && !cut.ip.fragment)
+        it->id = config->id & 0xffff;
+    if (meta != NULL && (meta->flags & TUNNELCAP_META_CSUM_PARTIAL)) {
+        it->checksum_at = (uint32_t)meta->csum_start + meta->csum_offset;
+        it->checksum = tunnelcap_i_meta_checksum(meta, cut.p, cut.ip.total);
+    }
+    return TUNNELCAP_OK;
 }
 
 int32_t tunnelcap_fragment_begin(tunnelcap_fragments *it, const tunnelcap_pkt *pkt,
@@ -281,7 +357,6 @@ int32_t tunnelcap_fragment_begin(tunnelcap_fragments *it, const tunnelcap_pkt *p
                                  const tunnelcap_fragment_config *config)
 {
     tunnelcap_fragment_config own;
-    cutting cut;
     int32_t status;
 
     if (it == NULL || pkt == NULL || !tunnelcap_i_pkt_valid(pkt))
@@ -289,33 +364,9 @@ int32_t tunnelcap_fragment_begin(tunnelcap_fragments *it, const tunnelcap_pkt *p
     status = read_config(&own, config);
     if (status != TUNNELCAP_OK)
         return status;
-    status = look(pkt, meta, &cut);
-    if (status != TUNNELCAP_OK)
-        return status;
-    if (cut.ip.total > own.mtu) {
-        status = check_split(&cut, &own);
-        if (status != TUNNELCAP_OK)
-            return status;
-    }
-
-    memset(it, 0, sizeof(*it));
-    it->source = cut.p;
-    it->end = cut.ip.total;
-    if (cut.ip.total <= own.mtu) {
-        it->now = cut.ip.total;
-    } else {
-        it->at = cut.payload;
-        it->offset = cut.offset;
-        if (cut.ip.family == TUNNELCAP_IPV4)
-            begin_ipv4(it, &cut, &own);
-        else
-            begin_ipv6(it, &cut, &own);
-    }
-    if (meta != NULL && (meta->flags & TUNNELCAP_META_CSUM_PARTIAL)) {
-        it->checksum_at = (uint32_t)meta->csum_start + meta->csum_offset;
-        it->checksum = tunnelcap_i_meta_checksum(meta, cut.p, cut.ip.total);
-    }
-    return TUNNELCAP_OK;
+    if (tunnelcap_i_meta_plain(meta) && begin_plain(it, pkt, own.mtu))
+        return TUNNELCAP_OK;
+    return begin(it, pkt, meta, &own);
 }
 
 uint32_t tunnelcap_fragment_count(const tunnelcap_fragments *it)
@@ -336,24 +387,18 @@ static uint32_t piece(const tunnelcap_fragments *it)
     return left < it->now ? left : it->now;
 }
 
-static uint32_t header_of(const tunnelcap_fragments *it)
-{
-    return it->header_len + (it->kind == KIND_IPV6 ? (uint32_t)FRAGMENT_HEADER : 0u);
-}
-
 uint32_t tunnelcap_fragment_len(const tunnelcap_fragments *it)
 {
-    return it == NULL || it->at == it->end ? 0 : header_of(it) + piece(it);
+    return it == NULL || it->at == it->end ? 0 : it->header_len + piece(it);
 }
 
-static void write_ipv4(const tunnelcap_fragments *it, uint8_t *h, uint32_t n)
+/* Fill in what differs between the IPv4 headers of a packet's fragments. */
+static void patch_ipv4(const tunnelcap_fragments *it, uint8_t *h, uint32_t n)
 {
     uint32_t total = it->header_len + n;
     uint32_t bits = it->bits | it->offset / 8;
 
     bits |= it->at + n == it->end ? it->last_bits : (uint32_t)IPV4_MF;
-    tunnelcap_i_header_copy(h, it->kind == KIND_IPV4 ? it->source : it->short_header,
-                            it->header_len);
     tunnelcap_i_store16(h + 2, total);
     tunnelcap_i_store32(h + 4, it->id << 16 | bits);
     tunnelcap_i_store16(h + 10, (uint16_t)~tunnelcap_i_fold(it->sum + total + it->id + bits));
@@ -361,31 +406,64 @@ static void write_ipv4(const tunnelcap_fragments *it, uint8_t *h, uint32_t n)
 
 static void write_ipv6(const tunnelcap_fragments *it, uint8_t *h, uint32_t n)
 {
-    uint8_t *fragment = h + it->header_len;
+    uint32_t each = it->header_len - (uint32_t)FRAGMENT_HEADER;
     uint32_t bits = it->offset;
 
     bits |= it->at + n == it->end ? it->last_bits : (uint32_t)IPV6_MF;
-    memcpy(h, it->source, it->header_len);
-    tunnelcap_i_store16(h + 4, it->header_len + FRAGMENT_HEADER + n - TUNNELCAP_I_IPV6_HEADER);
+    memcpy(h, it->source, TUNNELCAP_I_IPV6_HEADER);
+    if (each > TUNNELCAP_I_IPV6_HEADER)
+        memcpy(h + TUNNELCAP_I_IPV6_HEADER, it->source + TUNNELCAP_I_IPV6_HEADER,
+               each - TUNNELCAP_I_IPV6_HEADER);
+    tunnelcap_i_store16(h + 4, it->header_len + n - TUNNELCAP_I_IPV6_HEADER);
     h[it->next_at] = TUNNELCAP_I_PROTO_FRAGMENT;
-    tunnelcap_i_store32(fragment, (uint32_t)it->protocol << 24 | bits);
-    tunnelcap_i_store32(fragment + 4, it->id);
+    tunnelcap_i_store32(h + each, (uint32_t)it->protocol << 24 | bits);
+    tunnelcap_i_store32(h + each + 4, it->id);
 }
 
-/* Put what belongs to this fragment of a checksum that was unfinished; its bytes begin at `to`. */
-static void write_checksum(const tunnelcap_fragments *it, uint8_t *to, uint32_t n)
+/* Write the next header, and let what changes with it be that of the next. */
+static void write_header(tunnelcap_fragments *it, uint8_t *h, uint32_t n)
+{
+    switch (it->kind) {
+    case KIND_IPV4:
+        memcpy(h, it->source, TUNNELCAP_I_IPV4_HEADER);
+        patch_ipv4(it, h, n);
+        break;
+    case KIND_IPV6:
+        write_ipv6(it, h, n);
+        break;
+    case KIND_OPTIONS:
+        tunnelcap_i_header_copy(h, it->source, it->header_len);
+        patch_ipv4(it, h, n);
+        it->kind = KIND_SHORT;
+        it->header_len = it->later_header_len;
+        it->now = it->step;
+        it->sum = it->later_sum;
+        break;
+    case KIND_SHORT:
+        tunnelcap_i_header_copy(h, it->short_header, it->header_len);
+        patch_ipv4(it, h, n);
+        break;
+    default: /* the header is part of what is copied */
+        break;
+    }
+}
+
+/* Put what belongs to a fragment, which begins at `at` and lies at `to`, of a checksum that was
+ * unfinished. */
+static void write_checksum(const tunnelcap_fragments *it, uint32_t at, uint8_t *to, uint32_t n)
 {
     const uint8_t bytes[2] = {(uint8_t)(it->checksum >> 8), (uint8_t)it->checksum};
 
     for (uint32_t i = 0; i < sizeof(bytes); i++) {
-        if (it->checksum_at + i - it->at < n) /* wraps for what stands before */
-            to[it->checksum_at + i - it->at] = bytes[i];
+        if (it->checksum_at + i - at < n) /* wraps for what stands before */
+            to[it->checksum_at + i - at] = bytes[i];
     }
 }
 
 int32_t tunnelcap_fragment_next(tunnelcap_fragments *it, tunnelcap_pkt *out)
 {
     uint32_t header;
+    uint32_t at;
     uint32_t n;
     uint8_t *h;
 
@@ -395,27 +473,20 @@ int32_t tunnelcap_fragment_next(tunnelcap_fragments *it, tunnelcap_pkt *out)
         return out->status = TUNNELCAP_E_INVALID;
     if (it->at == it->end)
         return out->status = TUNNELCAP_E_NOT_FOUND;
-    header = header_of(it);
+    at = it->at;
+    header = it->header_len;
     n = piece(it);
     if (out->cap - out->off < header + n)
         return out->status = TUNNELCAP_E_TAILROOM;
 
     h = out->buf + out->off;
-    if (it->kind == KIND_IPV6)
-        write_ipv6(it, h, n);
-    else if (it->kind != KIND_WHOLE)
-        write_ipv4(it, h, n);
-    memcpy(h + header, it->source + it->at, n);
-    if (it->checksum != 0)
-        write_checksum(it, h + header, n);
-    out->len = header + n;
-
+    write_header(it, h, n);
     it->at += n;
     it->offset += n;
-    it->now = it->step;
-    it->sum = it->later_sum;
-    if (it->kind == KIND_IPV4 && it->header_len != TUNNELCAP_I_IPV4_HEADER)
-        it->kind = KIND_IPV4_SHORT;
-    it->header_len = it->later_header_len;
-    return out->status = TUNNELCAP_OK;
+    out->len = header + n;
+    out->status = TUNNELCAP_OK;
+    memcpy(h + header, it->source + at, n);
+    if (it->checksum != 0)
+        write_checksum(it, at, h + header, n);
+    return TUNNELCAP_OK;
 }

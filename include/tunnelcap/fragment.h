@@ -78,7 +78,7 @@ typedef struct tunnelcap_fragments {
     uint8_t kind;              /**< How the next header is made. */
     uint8_t protocol;          /**< IPv6: what follows the Fragment header. */
     uint8_t short_header[60];  /**< IPv4: a header without the options of the first fragment. */
-    uint8_t reserved[10];      /**< Zero. */
+    uint8_t reserved[10];      /**< Not used. */
 } tunnelcap_fragments;
 
 /**

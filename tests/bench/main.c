@@ -11,6 +11,7 @@
 
 #include "bench.h"
 #include "esp.h"
+#include "fragment.h"
 
 enum { SIZES = 2, SIDES_MAX = 5 * SIZES };
 
@@ -261,6 +262,7 @@ int main(int argc, char **argv)
         if (!settings.only || strstr(bench_cases[i].name, settings.only))
             run_case(&bench_cases[i]);
     bench_esp(settings.only, settings.seconds, print_result);
+    bench_fragment(settings.only, settings.seconds, print_result);
     if (settings.rows == 0)
         bench_fail("no case has such a name");
     if (settings.json)

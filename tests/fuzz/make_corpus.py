@@ -236,6 +236,53 @@ def replays():
     yield "high", struct.pack(">HIB", 64, 0xFFFFFFF0, 12) + bytes([5, 23, 5, 7, 1, 4]) * 9
 
 
+def splits():
+    """Names and inputs of the fragment target."""
+    clear_df, as_source, meta, partial, repair = 1, 2, 8, 16, 64
+
+    def choice(options, mtu, growth=0, start=0, offset=0):
+        return struct.pack(">BHIHHH", options, mtu, 0x01020304, growth, start, offset)
+
+    options = bytes([7, 7, 4, 10, 0, 0, 1, 131, 7, 4, 10, 9, 9, 9, 0, 0])
+    fits, long4 = ipv4(bytes(40), 17, HOST4A, HOST4B), ipv4(bytes(400), 17, HOST4A, HOST4B)
+    six = bytes([1, 4, 0, 0, 0, 0])
+    chain = bytes([60, 0]) + six + bytes([43, 0]) + six + bytes([17, 0, 4, 0, 0, 0, 0, 0])
+    fragment = bytes([17, 0, 0x10, 1, 0, 0, 0, 7])
+    yield "fits", choice(0, 1500) + fits
+    yield "split", choice(0, 100) + long4
+    yield "options", choice(0, 100) + ipv4(bytes(400), 17, HOST4A, HOST4B, options=options)
+    yield "clear-df", choice(clear_df, 100) + ipv4(bytes(400), 17, fragment=0x4000)
+    yield "fragment", choice(0, 100) + ipv4(bytes(400), 17, fragment=0x2010)
+    yield "partial", choice(meta | partial, 100, 0, 20, 6) + long4
+    yield "partial-late", choice(meta | partial, 100, 0, 20, 301) + long4
+    yield "grown", choice(repair, 576, 3000) + fits
+    yield "v6", choice(as_source | repair, 1280, 3000) + ipv6(bytes(40), 17)
+    yield "v6-partial", choice(as_source | repair | meta | partial, 1280, 3000, 40, 6) + ipv6(
+        bytes(40), 17)
+    yield "v6-chain", choice(as_source | repair, 1280, 3000) + ipv6(chain + bytes(40), 0)
+    yield "v6-fragment", choice(as_source | repair, 1280, 3000) + ipv6(fragment + bytes(40), 44)
+
+
+def virtio():
+    """Names and inputs of the gso target: little-endian headers."""
+
+    def header(flags, kind, size, start, offset, length=10):
+        fields = struct.pack("<BBHHHH", flags, kind, 54, size, start, offset)
+        return bytes([1, length]) + fields + bytes(length - 10)
+
+    long4 = ipv4(tcp(ACK, b"", bytes(400), HOST4A + HOST4B), 6, HOST4A, HOST4B)
+    long6 = ipv6(tcp(ACK, b"", bytes(400), HOST6A + HOST6B), 6, HOST6A, HOST6B)
+    datagram = ipv4(udp(bytes(400), 1, 2, HOST4A + HOST4B), 17, HOST4A, HOST4B)
+    yield "plain", header(0, 0, 0, 0, 0) + DATA4
+    yield "valid", header(2, 0, 0, 0, 0) + INNER4
+    yield "partial", header(1, 0, 0, 20, 16, 12) + DATA4
+    yield "tcp4", header(1, 1, 100, 20, 16) + long4
+    yield "tcp4-ecn", header(1, 0x81, 100, 20, 16) + long4
+    yield "tcp6", header(1, 4, 100, 40, 16, 20) + long6
+    yield "udp", header(1, 5, 100, 20, 6) + datagram
+    yield "ufo", header(1, 3, 100, 20, 6) + datagram
+
+
 def main():
     """Write all seeds."""
     folder = pathlib.Path(__file__).parent / "corpus"
@@ -257,6 +304,8 @@ def main():
     for name, choice, packet in trips():
         seeds["roundtrip"][name] = choice + packet
     seeds["esp_decap"] = dict(esp_trials())
+    seeds["fragment"] = dict(splits())
+    seeds["gso"] = dict(virtio())
     seeds["replay"] = dict(replays())
     for target, inputs in seeds.items():
         (folder / target).mkdir(parents=True, exist_ok=True)

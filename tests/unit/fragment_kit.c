@@ -145,22 +145,19 @@ void kit_shuffle(kit_set *set, test_random *random)
 }
 
 /* The piece that stands at an offset; the number of pieces if there is none. */
-static uint32_t find(const kit_set *set, uint32_t offset)
+static uint32_t find(const kit_place *places, uint32_t count, uint32_t offset)
 {
-    for (uint32_t i = 0; i < set->count; i++) {
-        if (kit_place_of(kit_bytes(set, i), set->pieces[i].len).offset == offset)
-            return i;
-    }
-    return set->count;
+    uint32_t i = 0;
+    while (i < count && places[i].offset != offset)
+        i++;
+    return i;
 }
 
-static uint32_t lowest(const kit_set *set)
+static uint32_t lowest(const kit_place *places, uint32_t count)
 {
     uint32_t least = UINT32_MAX;
-    for (uint32_t i = 0; i < set->count; i++) {
-        kit_place place = kit_place_of(kit_bytes(set, i), set->pieces[i].len);
-        least = place.offset < least ? place.offset : least;
-    }
+    for (uint32_t i = 0; i < count; i++)
+        least = places[i].offset < least ? places[i].offset : least;
     return least;
 }
 
@@ -206,29 +203,31 @@ static void finish(test_frame *joined, uint32_t header, bool more, bool keep)
 
 void kit_join(const kit_set *set, bool keep, test_frame *joined)
 {
-    uint32_t next = lowest(set);
-    uint32_t first = find(set, next);
-    kit_place start = kit_place_of(kit_bytes(set, first), set->pieces[first].len);
-    kit_place place = start;
+    kit_place *places = calloc(set->count, sizeof(*places));
+    ck_assert_ptr_nonnull(places);
+    for (uint32_t i = 0; i < set->count; i++)
+        places[i] = kit_place_of(kit_bytes(set, i), set->pieces[i].len);
+    uint32_t next = lowest(places, set->count);
+    uint32_t first = find(places, set->count, next);
+    uint32_t i = first;
     joined->len = 0;
     for (uint32_t done = 0; done < set->count; done++) {
-        uint32_t i = find(set, next);
+        i = find(places, set->count, next);
         ck_assert_msg(i < set->count, "no fragment at offset %u", (unsigned)next);
-        const uint8_t *bytes = kit_bytes(set, i);
-        place = kit_place_of(bytes, set->pieces[i].len);
-        ck_assert_uint_eq(place.id, start.id);
-        ck_assert_uint_gt(place.payload, 0);
-        check_alike(bytes, kit_bytes(set, first));
+        ck_assert_uint_eq(places[i].id, places[first].id);
+        ck_assert_uint_gt(places[i].payload, 0);
+        check_alike(kit_bytes(set, i), kit_bytes(set, first));
         if (done + 1 < set->count) {
-            ck_assert(place.more);
-            ck_assert_uint_eq(place.payload % 8, 0);
+            ck_assert(places[i].more);
+            ck_assert_uint_eq(places[i].payload % 8, 0);
         }
-        uint32_t from = done == 0 ? 0 : place.header;
+        uint32_t from = done == 0 ? 0 : places[i].header;
         uint32_t n = set->pieces[i].len - from;
         ck_assert_uint_le(joined->len + n, TEST_FRAME_CAP);
-        memcpy(joined->bytes + joined->len, bytes + from, n);
+        memcpy(joined->bytes + joined->len, kit_bytes(set, i) + from, n);
         joined->len += n;
-        next += place.payload;
+        next += places[i].payload;
     }
-    finish(joined, start.header, place.more, keep);
+    finish(joined, places[first].header, places[i].more, keep);
+    free(places);
 }

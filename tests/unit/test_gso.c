@@ -234,7 +234,7 @@ START_TEST(every_header_is_read_or_refused_and_what_was_read_can_be_written)
     test_random random = {5};
     uint32_t accepted = 0;
     udp_frame(4, 500);
-    for (uint32_t i = 0; i < 50000; i++) {
+    for (uint32_t i = 0; i < 10000; i++) {
         static const uint8_t types[] = {0, 1, 3, 4, 5, 0x81, 0x84, 2, 0x80, 0xff};
         fields f = {(uint8_t)test_below(&random, 8),    types[test_below(&random, 10)],
                     (uint16_t)test_next(&random),       (uint16_t)test_below(&random, 3),
@@ -250,7 +250,7 @@ START_TEST(every_header_is_read_or_refused_and_what_was_read_can_be_written)
         test_pkt_free(&pkt);
         accepted++;
     }
-    ck_assert_uint_gt(accepted, 1000);
+    ck_assert_uint_gt(accepted, 300);
 }
 END_TEST
 

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+/*
+ * Both contestants take turns, round after round; the result is the median of the rounds. The
+ * packets of a working set are split one after the other, each into buffers of its own, with
+ * headroom, as for the encapsulation that follows.
+ */
+#include "fragment.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <tunnelcap/tunnelcap.h>
+
+#include "bench.h"
+
+enum { PIECES_MAX = 64, ROUNDS = 4000, LEAST_ROUNDS = 15, SETS = 2 };
+
+static const struct fragment_case {
+    const char *name;
+    bool ipv6, options;
+    uint32_t size, mtu;
+} cases[] = {
+    {"fragment4", false, false, 1500, 1476},       {"fragment4", false, false, 9000, 1476},
+    {"fragment4", false, false, 65000, 1476},      {"fragment4-options", false, true, 1500, 1476},
+    {"fragment6-source", true, false, 1520, 1500}, {"fragment6-source", true, false, 9000, 1500},
+};
+
+/* Bytes of packets in a working set. */
+static const struct {
+    const char *name;
+    uint32_t bytes;
+} sets[SETS] = {{"cached", 1}, {"64MiB", 64u << 20}};
+
+/* Packets and the buffers that their fragments go to. */
+struct field {
+    const struct fragment_case *c;
+    tunnelcap_fragment_config config;
+    uint32_t count, pieces, stride;
+    uint32_t header; /* of a later fragment */
+    uint8_t *source, *target;
+    uint32_t cut[PIECES_MAX + 1]; /* of a packet, for memcpy */
+};
+
+typedef void contestant(struct field *field, uint32_t index);
+
+static uint8_t *source_of(const struct field *field, uint32_t index)
+{
+    return field->source + (size_t)index * field->c->size;
+}
+
+static uint8_t *target_of(const struct field *field, uint32_t index, uint32_t piece)
+{
+    return field->target + ((size_t)index * field->pieces + piece) * field->stride + HEADROOM;
+}
+
+static void split(struct field *field, uint32_t index)
+{
+    tunnelcap_pkt pkt = {source_of(field, index), field->c->size, 0, field->c->size, 0, NULL};
+    tunnelcap_fragments it;
+
+    if (tunnelcap_fragment_begin(&it, &pkt, NULL, &field->config) != TUNNELCAP_OK)
+        bench_fail("a packet is not split");
+    if (tunnelcap_fragment_count(&it) != field->pieces)
+        bench_fail("another number of fragments");
+    for (uint32_t piece = 0; piece < field->pieces; piece++) {
+        tunnelcap_pkt out = {
+            target_of(field, index, piece) - HEADROOM, field->stride, HEADROOM, 0, 0, NULL};
+
+        if (tunnelcap_fragment_next(&it, &out) != TUNNELCAP_OK)
+            bench_fail("a fragment is not written");
+    }
+}
+
+/* The payload goes where it goes in fragments, too. */
+static void copy(struct field *field, uint32_t index)
+{
+    const uint8_t *from = source_of(field, index);
+
+    for (uint32_t piece = 0; piece < field->pieces; piece++)
+        memcpy(target_of(field, index, piece) + (piece == 0 ? 0 : field->header),
+               from + field->cut[piece], field->cut[piece + 1] - field->cut[piece]);
+}
+
+static uint32_t header_of(const struct fragment_case *c)
+{
+    return c->ipv6 ? 40 : c->options ? 32 : 20;
+}
+
+static void make_packet(const struct fragment_case *c, uint8_t *p, uint32_t seed)
+{
+    uint32_t header = header_of(c);
+
+    for (uint32_t i = 0; i < c->size; i++)
+        p[i] = (uint8_t)(i * 31 + seed);
+    memset(p, 0, header);
+    if (c->ipv6) {
+        p[0] = 0x60;
+        hand_store16(p + 4, c->size - 40);
+        p[6] = 17;
+        p[7] = 64;
+        return;
+    }
+    p[0] = (uint8_t)(0x40 | header / 4);
+    hand_store16(p + 2, c->size);
+    hand_store16(p + 4, seed & 0xffff);
+    p[8] = 64;
+    p[9] = 17;
+    if (c->options) { /* a stream ID that is copied, a record route that is not */
+        static const uint8_t options[12] = {136, 4, 0, 1, 7, 7, 4};
+
+        memcpy(p + 20, options, sizeof(options));
+    }
+    hand_store16(p + 10, (uint16_t)~hand_sum(p, header));
+}
+
+static void set_up(struct field *field, const struct fragment_case *c, uint32_t bytes)
+{
+    uint32_t header = header_of(c);
+    tunnelcap_pkt pkt;
+    tunnelcap_fragments it;
+
+    memset(field, 0, sizeof(*field));
+    field->c = c;
+    tunnelcap_fragment_config_init(&field->config, sizeof(field->config), c->mtu);
+    field->header = c->ipv6 ? 48 : c->options ? 24 : 20;
+    field->config.flags = c->ipv6 ? TUNNELCAP_FRAGMENT_AS_SOURCE : 0;
+    field->count = bytes / c->size > BATCH ? bytes / c->size : c->size > 10000 ? 1 : BATCH;
+    field->stride = (HEADROOM + c->mtu + 63) / 64 * 64 + 64;
+    field->source = malloc((size_t)field->count * c->size);
+    if (field->source == NULL)
+        bench_fail("no memory for packets");
+    for (uint32_t i = 0; i < field->count; i++)
+        make_packet(c, source_of(field, i), i);
+
+    pkt = (tunnelcap_pkt){field->source, c->size, 0, c->size, 0, NULL};
+    if (tunnelcap_fragment_begin(&it, &pkt, NULL, &field->config) != TUNNELCAP_OK ||
+        tunnelcap_fragment_count(&it) > PIECES_MAX)
+        bench_fail("a packet is not split");
+    field->pieces = tunnelcap_fragment_count(&it);
+    for (uint32_t i = 1; i < field->pieces; i++)
+        field->cut[i] = header + i * ((c->mtu - header - (c->ipv6 ? 8 : 0)) / 8 * 8);
+    field->cut[field->pieces] = c->size;
+    field->target = calloc((size_t)field->count * field->pieces, field->stride);
+    if (field->target == NULL)
+        bench_fail("no memory for fragments");
+}
+
+static void tear_down(struct field *field)
+{
+    free(field->source);
+    free(field->target);
+}
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC_RAW, &t);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+/* Nanoseconds for each packet; a small working set is gone through more than once. */
+static double one_round(struct field *field, contestant *run)
+{
+    uint32_t passes = field->count > BATCH ? 1 : 2000 / (field->count * field->pieces) + 1;
+    double begin = now();
+
+    for (uint32_t pass = 0; pass < passes; pass++) {
+        for (uint32_t i = 0; i < field->count; i++) {
+            run(field, i);
+            __asm__ volatile("" ::: "memory");
+        }
+    }
+    return (now() - begin) / ((double)passes * field->count);
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static void run_case(const struct fragment_case *c, uint32_t set, double seconds, fragment_row *row)
+{
+    static double ours[ROUNDS], theirs[ROUNDS];
+    struct field field;
+    double begin;
+    uint32_t rounds = 0;
+    char name[64];
+
+    set_up(&field, c, sets[set].bytes);
+    one_round(&field, split); /* pages and code are warm then */
+    for (begin = now(); rounds < LEAST_ROUNDS || (rounds < ROUNDS && now() - begin < seconds * 1e9);
+         rounds++) {
+        ours[rounds] = one_round(&field, split);
+        theirs[rounds] = one_round(&field, copy);
+    }
+    qsort(ours, rounds, sizeof(*ours), ascending);
+    qsort(theirs, rounds, sizeof(*theirs), ascending);
+    snprintf(name, sizeof(name), "%s/%s", c->name, sets[set].name);
+    row(name, c->size, 1, ours[rounds / 2], "memcpy", theirs[rounds / 2], 1.5);
+    tear_down(&field);
+}
+
+void bench_fragment(const char *only, double seconds, fragment_row *row)
+{
+    for (uint32_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        if (only != NULL && strstr(cases[i].name, only) == NULL)
+            continue;
+        for (uint32_t set = 0; set < SETS; set++)
+            run_case(&cases[i], set, seconds, row);
+    }
+}
