@@ -23,6 +23,8 @@
 
 enum {
     TUNNELCAP_I_CELL = TUNNELCAP_REASSEMBLY_CELL,
+    TUNNELCAP_I_FRAGMENT_HEADER = 8,
+    TUNNELCAP_I_IP_MAX = 65535,    /* an IPv4 packet, or the payload of an IPv6 one */
     TUNNELCAP_I_UNIT = 8,          /* of fragment offsets */
     TUNNELCAP_I_UNITS = 64,        /* of a cell */
     TUNNELCAP_I_CELLS_DIRECT = 8,  /* named in the set: datagrams of up to 4096 bytes */
@@ -129,6 +131,12 @@ struct tunnelcap_reassembly {
     uint8_t *data;
     tunnelcap_reassembly_stats stats;
 };
+
+/* ---- reading: reassembly_read.c ---- */
+
+/* TUNNELCAP_OK for a fragment that is right in itself, TUNNELCAP_WHOLE, or why not. */
+int32_t tunnelcap_i_fragment_read(const tunnelcap_pkt *pkt, const tunnelcap_meta *meta,
+                                  tunnelcap_i_fragment *f);
 
 /* ---- memory: reassembly_memory.c ---- */
 

@@ -7,7 +7,7 @@
 #include "table.h"
 
 static test_frame frame;
-static kit_whole whole;
+static frag_whole whole;
 
 START_TEST(statuses_are_listed_once_with_name_text_and_class)
 {
@@ -417,18 +417,18 @@ static int32_t from_esp_config(int32_t want)
 /* What fragments are answered: two of one datagram, and more than those where need be. */
 static int32_t from_reassembly(int32_t want)
 {
-    tunnelcap_reassembly *r = kit_new(1, 4096, 100);
+    tunnelcap_reassembly *r = frag_new(1, 4096, 100);
     int32_t status;
-    kit_udp4(&whole, "192.0.2.1", 1, 8000);
+    frag_udp4(&whole, "192.0.2.1", 1, 8000);
     if (want == TUNNELCAP_WHOLE) {
-        status = kit_add(r, whole.frame.bytes, whole.frame.len, NULL, 0);
+        status = frag_add(r, whole.frame.bytes, whole.frame.len, NULL, 0);
     } else {
         if (want == TUNNELCAP_E_TINY_FRAGMENT)
             whole.frame.bytes[9] = 6;
-        status = kit_send(r, &whole, 0, 16, true, 0);
+        status = frag_send(r, &whole, 0, 16, true, 0);
     }
     if (want == TUNNELCAP_E_OVERLAP)
-        status = kit_send(r, &whole, 8, 16, true, 0);
+        status = frag_send(r, &whole, 8, 16, true, 0);
     tunnelcap_reassembly_free(r);
     return status;
 }
