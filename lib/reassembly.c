@@ -105,7 +105,8 @@ int32_t tunnelcap_reassembly_init(void *mem, size_t mem_size,
     if (status != TUNNELCAP_OK)
         return status;
 
-    memset(mem, 0, need);
+    /* All but the cells' bytes, which come last: those are not read before they are written. */
+    memset(mem, 0, need - (size_t)cells_of(&own) * TUNNELCAP_I_CELL);
     lay_out(mem, &own, r);
     r->owner.bytes = need;
     r->key = tunnelcap_i_flow_key_from(seed);

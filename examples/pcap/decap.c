@@ -5,6 +5,7 @@
  * carries the packets out of them. The library then looks at a captured packet exactly as it
  * would look at one that arrives at the tunnel's end.
  */
+#include "join.h"
 #include "keyring.h"
 #include "verbs.h"
 
@@ -23,6 +24,21 @@ static bool is_wanted(const struct job *job, uint8_t kind)
 {
     return kind != TUNNELCAP_KIND_NONE &&
            (job->args.only == TUNNELCAP_KIND_NONE || job->args.only == kind);
+}
+
+/*
+ * Look at a frame's packet; if that is a fragment, at the whole once its last fragment has come.
+ * Until then the status is TUNNELCAP_KEPT, or why it is of no use.
+ */
+static int32_t look(const struct job *job, struct join *join, struct frame *frame,
+                    tunnelcap_peek_result *peek)
+{
+    int32_t joined = join_take(join, &job->source, frame);
+    int32_t status = job_peek(frame, peek);
+
+    if (joined == TUNNELCAP_KEPT || (joined < 0 && status >= 0))
+        return joined;
+    return status;
 }
 
 /* A fragment does not tell which tunnel it belongs to: the key may be in another one. */
@@ -47,16 +63,20 @@ static bool note(struct job *job, struct keyring *ring, const struct frame *fram
     return !tunnel->key || keyring_learn(ring, tunnel->key, &pkt, peek);
 }
 
-static bool discover(struct job *job, struct keyring *ring)
+static bool discover(struct job *job, struct keyring *ring, struct join *join)
 {
     while (job_read(job)) {
         if (!job->batch.count)
             return true;
         for (uint32_t i = 0; i < job->batch.count; i++) {
-            const struct frame *frame = &job->batch.frames[i];
+            struct frame *frame = &job->batch.frames[i];
             tunnelcap_peek_result peek;
+            int32_t status;
 
-            if (frame->link.version && job_peek(frame, &peek) >= 0 && is_wanted(job, peek.kind) &&
+            if (!frame->link.version)
+                continue;
+            status = look(job, join, frame, &peek);
+            if (status >= 0 && status != TUNNELCAP_KEPT && is_wanted(job, peek.kind) &&
                 tells_tunnel(&peek) && !note(job, ring, frame, &peek))
                 return false;
         }
@@ -137,22 +157,22 @@ static int32_t admit(const struct job *job, const tunnelcap_peek_result *peek)
     return tunnel ? tunnel->status : TUNNELCAP_E_NO_TUNNEL;
 }
 
-static void collect(struct job *job, struct burst *burst)
+static void collect(struct job *job, struct join *join, struct burst *burst)
 {
     burst->count = 0;
     for (uint32_t i = 0; i < job->batch.count; i++) {
-        const struct frame *frame = &job->batch.frames[i];
+        struct frame *frame = &job->batch.frames[i];
         tunnelcap_peek_result peek;
         int32_t status;
 
         if (!frame->link.version)
             continue;
-        status = job_peek(frame, &peek);
+        status = look(job, join, frame, &peek);
         if (!is_wanted(job, peek.kind))
             continue;
-        if (status >= 0)
+        if (status >= 0 && status != TUNNELCAP_KEPT)
             status = admit(job, &peek);
-        if (status < 0) {
+        if (status < 0 || status == TUNNELCAP_KEPT) {
             report_count(&job->report, status);
             continue;
         }
@@ -193,14 +213,14 @@ static bool carry(struct job *job, struct plane *plane, struct burst *burst)
     return true;
 }
 
-static bool carry_all(struct job *job, struct plane *plane)
+static bool carry_all(struct job *job, struct plane *plane, struct join *join)
 {
     struct burst burst;
 
     while (job_read(job)) {
         if (!job->batch.count)
             return true;
-        collect(job, &burst);
+        collect(job, join, &burst);
         if (!carry(job, plane, &burst))
             return false;
     }
@@ -212,12 +232,15 @@ bool verb_decap(struct job *job)
     const struct args *args = &job->args;
     struct keyring ring = {0};
     struct plane plane = {0};
-    bool carried = (!args->keys || keyring_open(&ring, args->keys)) && discover(job, &ring) &&
-                   source_rewind(&job->source) && build_table(job, &ring, &plane) &&
-                   job_open_sink(job, args->ethernet ? DLT_EN10MB : DLT_RAW) &&
-                   carry_all(job, &plane) &&
+    struct join join = {0};
+    bool carried = (!args->keys || keyring_open(&ring, args->keys)) && join_open(&join) &&
+                   discover(job, &ring, &join) && source_rewind(&job->source) &&
+                   build_table(job, &ring, &plane) &&
+                   job_open_sink(job, args->ethernet ? DLT_EN10MB : DLT_RAW) && join_open(&join) &&
+                   carry_all(job, &plane, &join) &&
                    (!args->write_esp_sa || keyring_write_esp_sa(&ring, args->write_esp_sa));
 
+    join_close(&join);
     plane_close(&plane);
     keyring_close(&ring);
     return carried;

@@ -16,7 +16,7 @@ static bool succeeded(int32_t status, const char *what)
     return status >= 0;
 }
 
-static bool draw_seed(uint8_t seed[TUNNELCAP_SEED_SIZE])
+bool plane_draw_seed(uint8_t seed[TUNNELCAP_SEED_SIZE])
 {
     bool drawn = getrandom(seed, TUNNELCAP_SEED_SIZE, 0) == TUNNELCAP_SEED_SIZE;
 
@@ -33,7 +33,7 @@ bool plane_open_lane(tunnelcap_lane **lane, const tunnelcap_crypto *crypto, uint
     tunnelcap_lane_config_init(&config, sizeof config);
     if (keys > config.key_slots)
         config.key_slots = keys < MOST_KEY_SLOTS ? keys : MOST_KEY_SLOTS;
-    return draw_seed(seed) &&
+    return plane_draw_seed(seed) &&
            succeeded(tunnelcap_lane_new(&config, seed, crypto, NULL, lane), "lane");
 }
 
@@ -47,7 +47,7 @@ bool plane_open(struct plane *plane, uint32_t tunnels, uint32_t sas, const tunne
     config.tunnels = tunnels ? tunnels : 1;
     config.sas = sas ? sas : 1;
     config.lanes = 1;
-    return draw_seed(seed) &&
+    return plane_draw_seed(seed) &&
            succeeded(tunnelcap_table_new(&config, seed, NULL, &plane->table), "table of tunnels") &&
            plane_open_lane(&plane->lane, crypto, sas) &&
            succeeded(tunnelcap_table_begin(plane->table), "table of tunnels");

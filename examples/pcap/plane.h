@@ -19,6 +19,9 @@ struct plane {
 /* A call of the data path: tunnelcap_table_encap() or tunnelcap_table_decap(). */
 typedef int32_t plane_call(tunnelcap_lane *lane, tunnelcap_burst *burst);
 
+/* Draw a seed from the system. False after a message. */
+bool plane_draw_seed(uint8_t seed[TUNNELCAP_SEED_SIZE]);
+
 /* Make a lane that works with a provider, or NULL, and keeps that many keys ready. False after a
  * message. */
 bool plane_open_lane(tunnelcap_lane **lane, const tunnelcap_crypto *crypto, uint32_t keys);

@@ -4,9 +4,9 @@
  * ESP captures of others, frame by frame: check_esp_captures VECTORS
  *
  * With keys every packet is decapsulated and compared with what independent programs made of it;
- * fragments of outer packets are refused. Where the integrity key was never published, or there
- * are no keys, headers are read. $TUNNELCAP_VECTORS goes before VECTORS. Exits with 77 where there
- * are no captures.
+ * fragments of outer packets are refused, and put together. Where the integrity key was never
+ * published, or there are no keys, headers are read. $TUNNELCAP_VECTORS goes before VECTORS. Exits
+ * with 77 where there are no captures.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -34,10 +34,11 @@ static struct {
     size_t sa_count;
     bool opaque; /* no keys, or none for integrity */
     tunnelcap_lane *lane;
+    tunnelcap_reassembly *reassembly;
 } c;
 
 static struct {
-    uint32_t decap, fragments, headers, others, captures;
+    uint32_t decap, fragments, joined, headers, others, captures;
 } count;
 
 static void fail(uint32_t frame, const char *what)
@@ -133,9 +134,15 @@ static void check_decap(const json_t *frame, uint32_t n, tunnelcap_pkt *pkt)
         fail(n, "another sequence number");
 }
 
-/* A piece of an outer packet: refused by every SA. */
-static void check_fragment(uint32_t n, tunnelcap_pkt *pkt)
+/* A piece of an outer packet: refused by every SA, and kept or, where it is the last one, made the
+ * whole. */
+static void check_fragment(const json_t *frame, uint32_t n, tunnelcap_pkt *pkt)
 {
+    static uint8_t memory[ESP_FILE_BYTES];
+    tunnelcap_pkt whole = {memory, sizeof(memory), 0, 0, 0, NULL};
+    bool is_last = json_is_true(json_object_get(frame, "reassembled_from_outer_fragments"));
+    int32_t status;
+
     for (size_t i = 0; i < c.sa_count; i++) {
         tunnelcap_esp *esp = find_sa(c.sas[i].spi, 0);
 
@@ -144,6 +151,13 @@ static void check_fragment(uint32_t n, tunnelcap_pkt *pkt)
             fail(n, tunnelcap_status_name(pkt->status));
     }
     count.fragments++;
+    status = tunnelcap_reassembly_add(c.reassembly, pkt, NULL, 0, &whole);
+    if (status != (is_last ? TUNNELCAP_OK : TUNNELCAP_KEPT))
+        fail(n, "not put together as it should be");
+    if (status != TUNNELCAP_OK)
+        return;
+    count.joined++;
+    check_decap(frame, n, &whole);
 }
 
 /* A packet without keys: what stands in clear. */
@@ -189,7 +203,7 @@ static void check_frame(uint32_t n, const uint8_t *bytes, uint32_t len)
     c.next++;
     if (strcmp(status, "outer_fragment") == 0 ||
         json_is_true(json_object_get(frame, "reassembled_from_outer_fragments")))
-        check_fragment(n, &pkt);
+        check_fragment(frame, n, &pkt);
     else if (c.opaque || strcmp(status, "no_sa") == 0)
         check_headers(frame, n, &pkt);
     else if (strcmp(status, "ok") == 0)
@@ -201,6 +215,18 @@ static void check_frame(uint32_t n, const uint8_t *bytes, uint32_t len)
            (uint32_t)json_integer_value(
                json_object_get(json_array_get(c.frames, c.next), "frame")) == n)
         c.next++;
+}
+
+static tunnelcap_reassembly *reassembly_new(void)
+{
+    static const uint8_t seed[TUNNELCAP_SEED_SIZE] = {9};
+    tunnelcap_reassembly_config config;
+    tunnelcap_reassembly *reassembly = NULL;
+
+    need(tunnelcap_reassembly_config_init(&config, sizeof(config)) == TUNNELCAP_OK &&
+             tunnelcap_reassembly_new(&config, seed, NULL, &reassembly) == TUNNELCAP_OK,
+         "reassembly");
+    return reassembly;
 }
 
 static void check_capture(const char *vectors, const char *expected_name)
@@ -217,6 +243,7 @@ static void check_capture(const char *vectors, const char *expected_name)
     c.name = text_of(expected, "capture");
     c.frames = json_object_get(expected, "frames");
     c.lane = lane_of(tunnelcap_crypto_openssl(), 1);
+    c.reassembly = reassembly_new();
     snprintf(name, sizeof(name), "%.*s", (int)strcspn(c.name, "."), c.name);
     snprintf(path, sizeof(path), "%s/captures/keys/%s.sa.json", vectors, name);
     keys = json_load_file(path, 0, NULL);
@@ -233,6 +260,7 @@ static void check_capture(const char *vectors, const char *expected_name)
         tunnelcap_esp_free(c.sas[i].esp);
     }
     tunnelcap_lane_free(c.lane);
+    tunnelcap_reassembly_free(c.reassembly);
     json_decref(keys);
     json_decref(expected);
     count.captures++;
@@ -266,9 +294,10 @@ int main(int argc, char **argv)
         free(files[i]);
     }
     free(files);
-    printf("%u captures: %u packets decapsulated, %u fragments refused, %u headers read, %u other "
+    printf("%u captures: %u packets decapsulated, %u fragments made %u of them, %u headers read, "
+           "%u other "
            "frames, %u failures\n",
-           count.captures, count.decap, count.fragments, count.headers, count.others,
+           count.captures, count.decap, count.fragments, count.joined, count.headers, count.others,
            esp_file_failures);
     return esp_file_failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

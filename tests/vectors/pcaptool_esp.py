@@ -316,15 +316,15 @@ class EspDecap(EspTest):
         self.assertEqual(self.statuses([forged, mapped] + data_of(outer)),
                          ({"OK": 8, "E_AUTH": 1, "E_NO_TUNNEL": 1}, self.inner))
 
-    def test_packets_without_sa_and_fragments_are_counted(self):
+    def test_packets_without_sa_are_counted_and_fragments_put_together(self):
         packet = data_of(self.outer)[0]
         stranger = pk.ipv4(NEAR, FAR, pk.ESP, struct.pack("!II", 4096, 1) + bytes(40))
         elsewhere = pk.ipv4(NEAR, SERVER, pk.ESP, packet[20:])
         first = pk.ipv4(NEAR, FAR, pk.ESP, packet[20:44], fragment=0x2000)
         last = pk.ipv4(NEAR, FAR, pk.ESP, packet[44:], fragment=3)
         moved = pk.ipv4(CLIENT, FAR, pk.ESP, packet[20:])
-        self.assertEqual(self.statuses([stranger, elsewhere, first, last, moved]),
-                         ({"OK": 1, "E_NO_TUNNEL": 2, "E_FRAGMENT": 2}, self.inner[:1]))
+        self.assertEqual(self.statuses([stranger, elsewhere, last, first, moved]),
+                         ({"OK": 1, "E_NO_TUNNEL": 2, "KEPT": 1, "E_REPLAY": 1}, self.inner[:1]))
 
     def test_packets_cut_off_by_the_capture_are_refused_but_known(self):
         packet = data_of(self.outer)[7]

@@ -225,15 +225,26 @@ class Decap(ToolTest):
         ]
         self.assertEqual(self.statuses(packets), ({"OK": 6}, [inner6] + [query()] * 5))
 
-    def test_wrong_checksums_and_fragments_are_refused(self):
+    def test_wrong_checksums_are_refused_and_fragments_put_together(self):
         flawed = bytearray(arriving(query(), with_checksum=True))
         flawed[-1] ^= 1
         whole = pk.gre(query(100), key=3)
         packets = [flawed, pk.ipv4(FAR, NEAR, pk.GRE, whole[:64], fragment=0x2000),
                    pk.ipv4(FAR, NEAR, pk.GRE, whole[64:], fragment=8)]
-        self.assertEqual(self.statuses(packets), ({"E_CHECKSUM": 1, "E_FRAGMENT": 2}, []))
+        self.assertEqual(self.statuses(packets),
+                         ({"OK": 1, "E_CHECKSUM": 1, "KEPT": 1}, [query(100)]))
         report, _ = self.run_on(capture_of(packets), "decap")
-        self.assertEqual([tunnel["packets"] for tunnel in report["tunnels"]], [1])
+        self.assertEqual([tunnel["packets"] for tunnel in report["tunnels"]], [1, 1])
+        # One that lacks its last piece, one whose pieces overlap, one whose pieces come late.
+        self.assertEqual(self.statuses(packets[1:2] + packets[:1]),
+                         ({"E_CHECKSUM": 1, "KEPT": 1}, []))
+        across = pk.ipv4(FAR, NEAR, pk.GRE, whole[56:], fragment=7)
+        self.assertEqual(self.statuses([packets[1], across, packets[2]]),
+                         ({"E_OVERLAP": 2, "KEPT": 1}, []))
+        late = Capture(RAW, [Frame(0, 0, packets[1], len(packets[1])),
+                             Frame(30, 0, packets[2], len(packets[2]))])
+        report, out = self.run_on(late, "decap")
+        self.assertEqual((report["status"], out.frames), ({"OK": 0, "KEPT": 2}, []))
 
     def test_malformed_tunnel_packets_count_but_not_other_ones(self):
         enhanced = struct.pack("!HH", 0x2001, 0x880B) + bytes(8)
