@@ -60,7 +60,7 @@ static void clear_outer_df(tunnelcap_lane *lane, tunnelcap_pkt *pkt)
         return;
     tunnelcap_i_store32(h + 4, tunnelcap_i_lane_id(lane) << 16);
     tunnelcap_i_store16(h + 10, 0);
-    tunnelcap_i_store16(h + 10, (uint16_t)~tunnelcap_i_sum20(h));
+    tunnelcap_i_store16(h + 10, (uint16_t)~tunnelcap_i_sum(h, TUNNELCAP_I_IPV4_HEADER));
 }
 
 /* What follows the wrapping of a packet, or its failure, which has left the packet as it was. */

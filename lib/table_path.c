@@ -61,7 +61,7 @@ static void set_outer_df(tunnelcap_pkt *pkt)
         return;
     h[6] |= 0x40;
     tunnelcap_i_store16(h + 10, 0);
-    tunnelcap_i_store16(h + 10, (uint16_t)~tunnelcap_i_sum20(h));
+    tunnelcap_i_store16(h + 10, (uint16_t)~tunnelcap_i_sum(h, TUNNELCAP_I_IPV4_HEADER));
 }
 
 /* Build a probe at a spare's off: an echo request inside the tunnel that makes an outer packet of

@@ -62,6 +62,7 @@ static const struct {
     {"table_data", test_table_data_suite},
     {"table_large", test_table_large_suite},
     {"table_model", test_table_model_suite},
+    {"table_path", test_table_path_suite},
     {"table_routes", test_table_routes_suite},
     {"table_sas", test_table_sas_suite},
     {"threads", test_threads_suite},

@@ -83,6 +83,7 @@ Suite *test_table_burst_suite(void);
 Suite *test_table_data_suite(void);
 Suite *test_table_large_suite(void);
 Suite *test_table_model_suite(void);
+Suite *test_table_path_suite(void);
 Suite *test_table_routes_suite(void);
 Suite *test_table_sas_suite(void);
 Suite *test_threads_suite(void);
