@@ -279,16 +279,20 @@ TUNNELCAP_I_INLINE uint32_t decap_by(tunnelcap_esp *const *sas, uint32_t step, t
                                      uint32_t ahead)
 {
     tunnelcap_i_esp_job *jobs = tunnelcap_i_esp_jobs(lane);
+    uint32_t usable = step == 0 && tunnelcap_i_esp_usable(sas[0], lane, TUNNELCAP_ESP_IN);
     tunnelcap_esp *esp;
     uint32_t fit = 0;
     uint32_t ok = 0;
 
     for (uint32_t i = 0; i < count; i++) {
         esp = sas[(size_t)i * step];
+        if (step != 0) {
+            usable = tunnelcap_i_esp_usable(esp, lane, TUNNELCAP_ESP_IN);
+            tunnelcap_i_esp_prefetch(sas, i, count);
+        }
         pkts[i].status =
-            tunnelcap_i_esp_usable(esp, lane, TUNNELCAP_ESP_IN)
-                ? prepare(esp, &pkts[i], tunnelcap_i_meta_at(meta, stride, i), ahead, &jobs[fit])
-                : TUNNELCAP_E_INVALID;
+            usable ? prepare(esp, &pkts[i], tunnelcap_i_meta_at(meta, stride, i), ahead, &jobs[fit])
+                   : TUNNELCAP_E_INVALID;
         if (pkts[i].status != TUNNELCAP_OK)
             continue;
         jobs[fit].rx = rx == NULL ? NULL : &rx[i];

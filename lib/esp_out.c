@@ -386,16 +386,20 @@ TUNNELCAP_I_INLINE uint32_t encap_by(tunnelcap_esp *const *sas, uint32_t step, t
                                      uint32_t stride, uint32_t count, uint8_t next_header)
 {
     tunnelcap_i_esp_job *jobs = tunnelcap_i_esp_jobs(lane);
+    uint32_t usable = step == 0 && tunnelcap_i_esp_usable(sas[0], lane, TUNNELCAP_ESP_OUT);
     tunnelcap_esp *esp;
     uint32_t fit = 0;
     uint32_t ok = 0;
 
     for (uint32_t i = 0; i < count; i++) {
         esp = sas[(size_t)i * step];
-        pkts[i].status = tunnelcap_i_esp_usable(esp, lane, TUNNELCAP_ESP_OUT)
-                             ? prepare(esp, lane, &pkts[i], tunnelcap_i_meta_at(meta, stride, i),
-                                       next_header, &jobs[fit])
-                             : TUNNELCAP_E_INVALID;
+        if (step != 0) {
+            usable = tunnelcap_i_esp_usable(esp, lane, TUNNELCAP_ESP_OUT);
+            tunnelcap_i_esp_prefetch(sas, i, count);
+        }
+        pkts[i].status = usable ? prepare(esp, lane, &pkts[i], tunnelcap_i_meta_at(meta, stride, i),
+                                          next_header, &jobs[fit])
+                                : TUNNELCAP_E_INVALID;
         if (pkts[i].status == TUNNELCAP_OK && ++fit == lane->max_burst) {
             ok += tunnelcap_i_esp_encap_run(lane, fit);
             fit = 0;

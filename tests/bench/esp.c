@@ -43,9 +43,12 @@ static const struct esp_case cases[] = {
 
 static const uint32_t sizes[] = {64, 576, 1400};
 
+/* With `mixed`, each packet of a burst is of another SA. */
 static const struct {
     uint32_t burst, sas;
-} shapes[] = {{32, 1}, {1, 1}, {32, 32}, {1, 32}, {1, 4096}};
+    bool mixed;
+} shapes[] = {{32, 1, false},   {1, 1, false},  {32, 32, false}, {1, 32, false},
+              {1, 4096, false}, {32, 32, true}, {32, 4096, true}};
 
 /* What runs: one case in one direction, by one provider, with packets of one size. */
 struct subject_esp {
@@ -53,10 +56,11 @@ struct subject_esp {
     const tunnelcap_crypto *crypto;
     tunnelcap_transform transform;
     tunnelcap_transform_info facts;
-    bool out;
+    bool out, mixed;
     uint32_t burst, sa_count;
     tunnelcap_lane *lane;
-    tunnelcap_esp **sas; /* of this direction */
+    tunnelcap_esp **sas;    /* of this direction */
+    tunnelcap_esp **by_pkt; /* the SA of each packet */
     uint32_t count, size, stride;
     uint8_t *arena, *image; /* packets, and what they are before */
     tunnelcap_pkt *pkts, *before;
@@ -111,10 +115,18 @@ static void drop_sas(struct subject_esp *s)
     }
 }
 
+/* Which SA a packet is of. */
+static uint32_t sa_of(const struct subject_esp *s, uint32_t packet)
+{
+    return (s->mixed ? packet : packet / s->burst) % s->sa_count;
+}
+
 static void make_sas(struct subject_esp *s)
 {
     for (uint32_t i = 0; i < s->sa_count; i++)
         s->sas[i] = make_sa(s, i, s->out);
+    for (uint32_t i = 0; i < s->count; i++)
+        s->by_pkt[i] = s->sas[sa_of(s, i)];
 }
 
 /* Let the lane meet each new SA, by a forgery, which leaves the replay window alone. */
@@ -122,19 +134,15 @@ static void warm_up(struct subject_esp *s)
 {
     for (uint32_t i = 0; i < s->sa_count; i++) {
         uint8_t bytes[2112];
-        const tunnelcap_pkt *first = &s->before[i * s->burst];
+        uint32_t at = s->mixed ? i : i * s->burst;
+        const tunnelcap_pkt *first = &s->before[at];
         tunnelcap_pkt forgery = {.buf = bytes, .cap = sizeof(bytes), .len = first->len};
 
-        memcpy(bytes, s->image + (size_t)i * s->burst * s->stride + first->off, first->len);
+        memcpy(bytes, s->image + (size_t)at * s->stride + first->off, first->len);
         bytes[first->len - 1] ^= 1;
         tunnelcap_esp_decap(s->sas[i], s->lane, &forgery, NULL, 0, NULL, 1);
         need(forgery.status == TUNNELCAP_E_AUTH, "the library accepts a forgery");
     }
-}
-
-static tunnelcap_esp *sa_of(const struct subject_esp *s, uint32_t packet)
-{
-    return s->sas[packet / s->burst % s->sa_count];
 }
 
 /* ---- packets ---- */
@@ -165,10 +173,9 @@ static void seal_packets(struct subject_esp *s)
     for (uint32_t i = 0; i < s->sa_count; i++) {
         tunnelcap_esp *far_end = make_sa(s, i, true);
 
-        for (uint32_t k = 0; k < s->count; k += s->burst) {
-            if (k / s->burst % s->sa_count == i)
-                need(tunnelcap_esp_encap(far_end, s->lane, &s->pkts[k], NULL, 0, s->burst) ==
-                         s->burst,
+        for (uint32_t k = 0; k < s->count; k++) {
+            if (sa_of(s, k) == i)
+                need(tunnelcap_esp_encap(far_end, s->lane, &s->pkts[k], NULL, 0, 1) == 1,
                      "the far end refuses to make packets");
         }
         tunnelcap_esp_forget(far_end, s->lane);
@@ -185,11 +192,16 @@ static void run_whole(struct subject_esp *s, struct raw *raw)
     (void)raw;
     for (uint32_t i = 0; i < s->count; i += s->burst) {
         tunnelcap_pkt *pkts = &s->pkts[i];
+        tunnelcap_esp **sas = &s->by_pkt[i];
 
-        if (s->out)
-            good += tunnelcap_esp_encap(sa_of(s, i), s->lane, pkts, NULL, 0, s->burst);
+        if (s->mixed && s->out)
+            good += tunnelcap_esp_encap_batch(sas, s->lane, pkts, NULL, 0, s->burst);
+        else if (s->mixed)
+            good += tunnelcap_esp_decap_batch(sas, s->lane, pkts, NULL, 0, NULL, s->burst);
+        else if (s->out)
+            good += tunnelcap_esp_encap(*sas, s->lane, pkts, NULL, 0, s->burst);
         else
-            good += tunnelcap_esp_decap(sa_of(s, i), s->lane, pkts, NULL, 0, NULL, s->burst);
+            good += tunnelcap_esp_decap(*sas, s->lane, pkts, NULL, 0, NULL, s->burst);
     }
     need(good == s->count, "the library refuses packets of the bench");
 }
@@ -314,7 +326,8 @@ static void measure_esp(struct contestant_esp *all, uint32_t count, double secon
 /* ---- cases ---- */
 
 static bool begin_subject(struct subject_esp *s, const struct esp_case *c,
-                          const tunnelcap_crypto *crypto, uint32_t burst, uint32_t sa_count)
+                          const tunnelcap_crypto *crypto, uint32_t burst, uint32_t sa_count,
+                          bool mixed)
 {
     static const uint8_t seed[TUNNELCAP_SEED_SIZE] = {5, 4, 3, 2, 1};
     tunnelcap_lane_config config;
@@ -324,6 +337,7 @@ static bool begin_subject(struct subject_esp *s, const struct esp_case *c,
     s->crypto = crypto;
     s->burst = burst;
     s->sa_count = sa_count;
+    s->mixed = mixed;
     s->transform = (tunnelcap_transform){.size = sizeof(s->transform),
                                          .flags = TUNNELCAP_TRANSFORM_ALLOW_WEAK,
                                          .encr = c->encr,
@@ -357,7 +371,7 @@ static void load_subject(struct subject_esp *s, bool out, uint32_t size)
     s->out = out;
     s->size = size;
     s->stride = (HEADROOM + size + TAIL) / 64 * 64 + 64 + 64;
-    s->count = s->burst * s->sa_count;
+    s->count = s->mixed ? s->sa_count : s->burst * s->sa_count;
     if (s->count < BURSTS * 32)
         s->count = BURSTS * 32;
     s->arena = zeros(s->count, s->stride);
@@ -367,6 +381,7 @@ static void load_subject(struct subject_esp *s, bool out, uint32_t size)
     s->raw_packets = zeros(s->count, sizeof(*s->raw_packets));
     s->ops = zeros(s->count, sizeof(*s->ops));
     s->op_list = zeros(s->count, sizeof(*s->op_list));
+    s->by_pkt = zeros(s->count, sizeof(tunnelcap_esp *));
     make_packets(s);
     if (!out)
         seal_packets(s);
@@ -387,6 +402,7 @@ static void unload_subject(struct subject_esp *s)
     free(s->raw_packets);
     free(s->ops);
     free(s->op_list);
+    free((void *)s->by_pkt);
 }
 
 static void end_subject(struct subject_esp *s)
@@ -526,7 +542,7 @@ static void run_ways(const struct esp_case *c, uint32_t burst, double seconds, e
     struct subject_esp *used[PROVIDERS] = {NULL, NULL};
 
     for (uint32_t i = 0; i < PROVIDERS; i++) {
-        if (providers[i] != NULL && begin_subject(&subjects[i], c, providers[i], burst, 1))
+        if (providers[i] != NULL && begin_subject(&subjects[i], c, providers[i], burst, 1, false))
             used[i] = &subjects[i];
     }
     for (uint32_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
@@ -543,15 +559,15 @@ static void run_ways(const struct esp_case *c, uint32_t burst, double seconds, e
 
 /* Many SAs in turn, beside one. */
 static void run_turns(const struct esp_case *c, const tunnelcap_crypto *crypto, uint32_t burst,
-                      uint32_t sa_count, double seconds, esp_row *row)
+                      uint32_t sa_count, bool mixed, double seconds, esp_row *row)
 {
     static struct subject_esp one, many;
     static struct contest_esp contest;
     char name[64];
 
-    if (crypto == NULL || !begin_subject(&one, c, crypto, burst, 1))
+    if (crypto == NULL || !begin_subject(&one, c, crypto, burst, 1, false))
         return;
-    begin_subject(&many, c, crypto, burst, sa_count);
+    begin_subject(&many, c, crypto, burst, sa_count, mixed);
     for (int out = 1; out >= 0; out--) {
         load_subject(&one, out, sizes[0]);
         load_subject(&many, out, sizes[0]);
@@ -559,8 +575,8 @@ static void run_turns(const struct esp_case *c, const tunnelcap_crypto *crypto, 
         enter(&contest, "one", WHOLE, &one, NULL);
         enter(&contest, "many", WHOLE, &many, NULL);
         measure_esp(contest.all, contest.count, seconds);
-        snprintf(name, sizeof(name), "esp-%s-%s/%s/%u-sas", c->name, out ? "encap" : "decap",
-                 crypto->name, sa_count);
+        snprintf(name, sizeof(name), "esp-%s-%s/%s/%u-sas%s", c->name, out ? "encap" : "decap",
+                 crypto->name, sa_count, mixed ? "-mixed" : "");
         row(name, sizes[0], burst, contest.all[1].samples[0], "one SA", contest.all[0].samples[0],
             0);
         unload_subject(&one);
@@ -572,6 +588,7 @@ static void run_turns(const struct esp_case *c, const tunnelcap_crypto *crypto, 
 
 void bench_esp(const char *only, double seconds, esp_row *row)
 {
+    bench_esp_lanes(only, seconds, row);
     for (uint32_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char name[64];
 
@@ -583,9 +600,9 @@ void bench_esp(const char *only, double seconds, esp_row *row)
                 run_ways(&cases[i], shapes[k].burst, seconds, row);
             } else if (i == 0) {
                 run_turns(&cases[i], tunnelcap_crypto_openssl(), shapes[k].burst, shapes[k].sas,
-                          seconds, row);
-                run_turns(&cases[i], ipsecmb_provider(), shapes[k].burst, shapes[k].sas, seconds,
-                          row);
+                          shapes[k].mixed, seconds, row);
+                run_turns(&cases[i], ipsecmb_provider(), shapes[k].burst, shapes[k].sas,
+                          shapes[k].mixed, seconds, row);
             }
         }
     }

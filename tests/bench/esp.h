@@ -17,6 +17,11 @@ typedef void esp_row(const char *name, uint32_t size, uint32_t burst, double ns,
 /* Run the cases whose name contains `only` (or all: NULL), each for about `seconds`. */
 void bench_esp(const char *only, double seconds, esp_row *row);
 
+/* ---- esp_lanes.c ---- */
+
+/* Two lanes on one SA, beside two lanes with an SA each; `only` as for bench_esp(). */
+void bench_esp_lanes(const char *only, double seconds, esp_row *row);
+
 /* ---- esp_raw.c ---- */
 
 /* What a raw call gets of a packet. */
