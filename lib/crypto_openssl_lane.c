@@ -16,13 +16,14 @@
 
 #include <limits.h>
 #include <openssl/err.h>
+#include <string.h>
 
 #include "object.h"
 #include "secure.h"
 
 enum {
     CLOCK_LOOKS = 8, /* unused slots that are looked at for one of the right ciphers */
-    GROUP = 16       /* operations whose slots are fetched into the cache ahead */
+    GROUP = 16       /* operations of several keys that are looked at together */
 };
 
 /* ---- slots ---- */
@@ -252,18 +253,56 @@ static void fetch_group(const tunnelcap_i_ossl_lane *lane, tunnelcap_crypto_op *
     }
 }
 
+/* One of 64 bits for a key; two keys may have the same. */
+static uint64_t key_bit(const tunnelcap_crypto_op *op)
+{
+    uintptr_t line = (uintptr_t)op->key / 64;
+
+    return (uint64_t)1 << ((line ^ line >> 6 ^ line >> 12) & 63);
+}
+
+/* Bring operations of one key together: they cost less that way. */
+static void gather(tunnelcap_crypto_op **ops, uint32_t n)
+{
+    uint64_t seen = 0;
+    uint64_t again = 0;
+    uint32_t end;
+
+    for (uint32_t i = 0; i < n; i++) {
+        again |= seen & key_bit(ops[i]);
+        seen |= key_bit(ops[i]);
+    }
+    for (uint32_t i = 0; i < n; i = end) {
+        end = i + 1;
+        for (uint32_t k = (again & key_bit(ops[i])) != 0 ? end : n; k < n; k++) {
+            tunnelcap_crypto_op *op = ops[k];
+            if (op->key != ops[i]->key)
+                continue;
+            ops[k] = ops[end];
+            ops[end++] = op;
+        }
+    }
+}
+
 static void run_all(tunnelcap_i_ossl_lane *lane, tunnelcap_crypto_op *const *ops, uint32_t n,
                     int direction)
 {
-    uint32_t fetched = 0;
+    tunnelcap_crypto_op *group[GROUP];
 
     for (uint32_t at = 0; at < n;) {
         uint32_t count = count_alike(ops + at, n - at);
-        if (at >= fetched && count < GROUP && count < n - at) {
-            fetched = n - at < GROUP ? n : at + GROUP;
-            fetch_group(lane, ops + at, fetched - at, direction);
+
+        if (count == n - at || count >= GROUP) {
+            at += run_alike(lane, ops + at, count, direction);
+            continue;
         }
-        at += run_alike(lane, ops + at, count, direction);
+        count = n - at < GROUP ? n - at : GROUP;
+        memcpy(group, ops + at, count * sizeof(group[0]));
+        gather(group, count);
+        fetch_group(lane, group, count, direction);
+        for (uint32_t i = 0; i < count;)
+            i += run_alike(lane, group + i, count_alike(group + i, count - i), direction);
+        at += count;
     }
 }
 

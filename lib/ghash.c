@@ -37,13 +37,20 @@ enum { BLOCK = TUNNELCAP_I_GHASH_BLOCK, POWERS = TUNNELCAP_I_GHASH_POWERS };
 #if defined(TUNNELCAP_WITH_OPENSSL) && (defined(__x86_64__) || defined(__i386__)) &&               \
     (defined(__clang__) ? __clang_major__ >= 8 : defined(__GNUC__) && __GNUC__ >= 9)
 #define HAVE_GHASH 1
+#define HAVE_X86   1
+#elif defined(TUNNELCAP_WITH_OPENSSL) && defined(__aarch64__) && defined(__AARCH64EL__) &&         \
+    defined(__linux__) &&                                                                          \
+    (defined(__clang__) ? __clang_major__ >= 16 : defined(__GNUC__) && __GNUC__ >= 9)
+#define HAVE_GHASH 1
 #endif
 
 #ifdef HAVE_GHASH
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* ---- the machine ---- */
+#ifdef HAVE_X86
+
+/* ---- the machine: x86 ---- */
 
 #include <immintrin.h>
 
@@ -55,7 +62,7 @@ typedef __m128i block;
 uint32_t tunnelcap_i_ghash_best(void)
 {
     __builtin_cpu_init();
-    /* AES decides nothing here, but without it libcrypto's is not worth our while. */
+    /* Without its instructions, AES block by block would be slow, or would betray the key. */
     if (!__builtin_cpu_supports("aes") || !__builtin_cpu_supports("pclmul") ||
         !__builtin_cpu_supports("ssse3"))
         return TUNNELCAP_I_GHASH_NONE;
@@ -80,41 +87,16 @@ INLINE NARROW void store_halves(uint64_t *at, block b)
     _mm_storeu_si128((__m128i *)(void *)at, b);
 }
 
-INLINE NARROW block mirror(block b)
+/* 16 bytes, each from the place that `places` tells; beyond 127: zero. */
+INLINE NARROW block load_shuffled(const uint8_t *at, const uint8_t *places)
 {
-    return _mm_shuffle_epi8(b, _mm_set_epi64x(0x0001020304050607, 0x08090a0b0c0d0e0f));
-}
-
-INLINE NARROW block load(const uint8_t *at)
-{
-    return mirror(_mm_loadu_si128((const __m128i *)(const void *)at));
+    return _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(const void *)at),
+                            _mm_loadu_si128((const __m128i *)(const void *)places));
 }
 
 INLINE NARROW block from_numbers(tunnelcap_i_ghash_block b)
 {
     return _mm_set_epi64x((long long)b.first, (long long)b.second);
-}
-
-INLINE NARROW tunnelcap_i_ghash_block to_numbers(block b)
-{
-    uint64_t halves[2];
-    tunnelcap_i_ghash_block numbers;
-
-    store_halves(halves, b);
-    numbers.first = halves[1];
-    numbers.second = halves[0];
-    return numbers;
-}
-
-/* 16 bytes at `at` less the first n; zeros follow. Not mirrored. */
-INLINE NARROW block shift_out(const uint8_t *at, uint32_t n)
-{
-    static const uint8_t moves[2 * BLOCK] = {0,    1,    2,    3,    4,    5,    6,    7,
-                                             8,    9,    10,   11,   12,   13,   14,   15,
-                                             0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
-                                             0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80};
-    return _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(const void *)at),
-                            _mm_loadu_si128((const __m128i *)(const void *)(moves + n)));
 }
 
 INLINE NARROW block add(block a, block b)
@@ -135,6 +117,110 @@ INLINE NARROW block times_low(block a, block b)
 INLINE NARROW block times_high(block a, block b)
 {
     return _mm_clmulepi64_si128(a, b, 0x11);
+}
+
+#else
+
+/* ---- the machine: 64-bit Arm ---- */
+
+#include <arm_neon.h>
+#include <sys/auxv.h>
+
+#define NARROW __attribute__((target("+crypto")))
+
+typedef uint64x2_t block;
+
+uint32_t tunnelcap_i_ghash_best(void)
+{
+    enum { AES = 1 << 3, PMULL = 1 << 4 }; /* HWCAP_AES and HWCAP_PMULL of Linux */
+    unsigned long has = getauxval(AT_HWCAP);
+
+    return (has & AES) && (has & PMULL) ? TUNNELCAP_I_GHASH_NARROW : TUNNELCAP_I_GHASH_NONE;
+}
+
+INLINE NARROW block zero(void)
+{
+    return vdupq_n_u64(0);
+}
+
+INLINE NARROW block load_halves(const uint64_t *at)
+{
+    return vld1q_u64(at);
+}
+
+INLINE NARROW void store_halves(uint64_t *at, block b)
+{
+    vst1q_u64(at, b);
+}
+
+INLINE NARROW block load_shuffled(const uint8_t *at, const uint8_t *places)
+{
+    return vreinterpretq_u64_u8(vqtbl1q_u8(vld1q_u8(at), vld1q_u8(places)));
+}
+
+INLINE NARROW block from_numbers(tunnelcap_i_ghash_block b)
+{
+    return vcombine_u64(vcreate_u64(b.second), vcreate_u64(b.first));
+}
+
+INLINE NARROW block add(block a, block b)
+{
+    return veorq_u64(a, b);
+}
+
+INLINE NARROW block exchange(block b)
+{
+    return vextq_u64(b, b, 1);
+}
+
+INLINE NARROW block times_low(block a, block b)
+{
+    return vreinterpretq_u64_p128(
+        vmull_p64((poly64_t)vgetq_lane_u64(a, 0), (poly64_t)vgetq_lane_u64(b, 0)));
+}
+
+INLINE NARROW block times_high(block a, block b)
+{
+    return vreinterpretq_u64_p128(
+        vmull_high_p64(vreinterpretq_p64_u64(a), vreinterpretq_p64_u64(b)));
+}
+
+#endif
+
+/* ---- both machines ---- */
+
+INLINE NARROW tunnelcap_i_ghash_block to_numbers(block b)
+{
+    uint64_t halves[2];
+    tunnelcap_i_ghash_block numbers;
+
+    store_halves(halves, b);
+    numbers.first = halves[1];
+    numbers.second = halves[0];
+    return numbers;
+}
+
+INLINE NARROW block load(const uint8_t *at)
+{
+    static const uint8_t mirror[BLOCK] = {15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0};
+
+    return load_shuffled(at, mirror);
+}
+
+/* The last `rest` bytes before `end`, and zeros. Of a longer text a whole block is loaded, and what
+ * does not belong to it is left out; a shorter one is copied. */
+INLINE NARROW block load_part(const uint8_t *end, uint32_t rest, size_t len)
+{
+    static const uint8_t mirror[2 * BLOCK] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                                              0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                                              15,   14,   13,   12,   11,   10,   9,    8,
+                                              7,    6,    5,    4,    3,    2,    1,    0};
+    uint8_t padded[BLOCK] = {0};
+
+    if (len >= BLOCK)
+        return load_shuffled(end - BLOCK, mirror + rest);
+    memcpy(padded, end - rest, rest);
+    return load(padded);
 }
 
 /* ---- products ---- */
@@ -171,7 +257,6 @@ INLINE NARROW block reduce(const sum *s)
     return add(s->high, add(exchange(middle), times_low(middle, fold)));
 }
 
-/* Take n whole groups into the state. */
 NARROW static block take_narrow(const tunnelcap_i_ghash_key *key, block state, const uint8_t *bytes,
                                 size_t n)
 {
@@ -186,6 +271,8 @@ NARROW static block take_narrow(const tunnelcap_i_ghash_key *key, block state, c
     }
     return state;
 }
+
+#ifdef HAVE_X86
 
 /* ---- two blocks at a time ---- */
 
@@ -245,18 +332,19 @@ WIDE static block take_wide(const tunnelcap_i_ghash_key *key, block state, const
     return state;
 }
 
+#endif
+
 /* ---- all blocks ---- */
 
-/* The last `rest` bytes before `end` and zeros. Of a longer text a whole block is loaded and what
- * does not belong to it shifted out; a shorter one is copied. */
-INLINE NARROW block load_part(const uint8_t *end, uint32_t rest, size_t len)
+/* Take n whole groups into the state. */
+INLINE NARROW block take_groups(const tunnelcap_i_ghash_key *key, block state, const uint8_t *bytes,
+                                size_t n)
 {
-    uint8_t padded[BLOCK] = {0};
-
-    if (len >= BLOCK)
-        return mirror(shift_out(end - BLOCK, BLOCK - rest));
-    memcpy(padded, end - rest, rest);
-    return load(padded);
+#ifdef HAVE_X86
+    if (key->way == TUNNELCAP_I_GHASH_WIDE)
+        return take_wide(key, state, bytes, n);
+#endif
+    return take_narrow(key, state, bytes, n);
 }
 
 NARROW tunnelcap_i_ghash_block tunnelcap_i_ghash(const tunnelcap_i_ghash_key *key,
@@ -279,8 +367,7 @@ NARROW tunnelcap_i_ghash_block tunnelcap_i_ghash(const tunnelcap_i_ghash_key *ke
         state = reduce(&s);
         s = no_products();
         /* The last group ends with the last block, and perhaps with one that is padded. */
-        state = key->way == TUNNELCAP_I_GHASH_WIDE ? take_wide(key, state, bytes, whole / POWERS)
-                                                   : take_narrow(key, state, bytes, whole / POWERS);
+        state = take_groups(key, state, bytes, whole / POWERS);
         bytes += whole / POWERS * POWERS * BLOCK;
         whole %= POWERS;
         i = 0;

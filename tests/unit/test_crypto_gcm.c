@@ -5,6 +5,8 @@
 
 #ifdef TUNNELCAP_WITH_OPENSSL
 
+#include <pthread.h>
+
 enum { NONE = TUNNELCAP_INTEG_NONE, SLOTS = 4 };
 
 /* Each length of key, and each of ICV; GMAC is hashed otherwise. */
@@ -320,6 +322,51 @@ START_TEST(bursts_are_in_use_where_the_processor_can)
 }
 END_TEST
 
+/* One thread of some that use the same keys. */
+typedef struct worker {
+    const side *keys;
+    void *lane;
+    uint32_t failures;
+} worker;
+
+enum { ROUNDS = 200, WORKERS = 2, WORKER_BURST = 8 };
+
+static void *work(void *arg)
+{
+    worker *w = arg;
+    side s = *w->keys;
+    s.lane = w->lane;
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        piece p[WORKER_BURST];
+        for (uint32_t i = 0; i < WORKER_BURST; i++)
+            p[i] = piece_new(&s, 10 * i + round, 0, round);
+        run(&s, p, WORKER_BURST, true);
+        run(&s, p, WORKER_BURST, false);
+        for (uint32_t i = 0; i < WORKER_BURST; i++) {
+            w->failures += p[i].op.status != TUNNELCAP_OK;
+            piece_free(&p[i]);
+        }
+    }
+    return NULL;
+}
+
+START_TEST(lanes_use_one_key_at_once)
+{
+    side s = side_new(TUNNELCAP_I_OSSL_WIDE, &kinds[0]);
+    worker workers[WORKERS] = {{.keys = &s, .lane = s.lane},
+                               {.keys = &s, .lane = test_crypto_lane_new(s.crypto, SLOTS)}};
+    pthread_t threads[WORKERS];
+    for (uint32_t i = 0; i < WORKERS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
+    for (uint32_t i = 0; i < WORKERS; i++) {
+        ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+        ck_assert_uint_eq(workers[i].failures, 0);
+    }
+    test_crypto_lane_free(s.crypto, workers[1].lane);
+    side_free(&s);
+}
+END_TEST
+
 /* What was not validated with libcrypto's module is no part of a FIPS configuration. */
 START_TEST(fips_configurations_use_the_gcm_of_libcrypto)
 {
@@ -340,6 +387,7 @@ Suite *test_crypto_gcm_suite(void)
         any_wrong_bit_is_refused,
         bursts_mix_keys,
         forgeries_are_not_decrypted,
+        lanes_use_one_key_at_once,
         bursts_are_in_use_where_the_processor_can,
         fips_configurations_use_the_gcm_of_libcrypto,
     };
