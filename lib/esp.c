@@ -29,6 +29,7 @@ static tunnelcap_esp_config defaults(void)
     memset(&config, 0, sizeof(config));
     config.size = sizeof(config);
     config.outer.ttl = 64;
+    config.outer.df_mode = TUNNELCAP_DF_COPY; /* RFC 4301 8.1 */
     config.replay_window = 64;
     config.udp_src_port = TUNNELCAP_ESP_UDP_PORT;
     config.udp_dst_port = TUNNELCAP_ESP_UDP_PORT;
@@ -132,7 +133,7 @@ static uint8_t is_plain(const tunnelcap_esp *esp)
         esp->facts.implicit_iv || esp->facts.align != 4)
         return 0;
     if (esp->direction == TUNNELCAP_ESP_IN)
-        return esp->hard_packets == 0 && !esp->outer.dscp_uniform;
+        return esp->hard_packets == 0 && !esp->outer.uniform;
     return esp->outer.family == TUNNELCAP_IPV4 && esp->outer.plain && !esp->outer.want_flow &&
            esp->tfc_size == 0 && esp->tfc_multiple <= 1;
 }

@@ -65,6 +65,7 @@ static int32_t measure_transport(const tunnelcap_esp *esp, const tunnelcap_pkt *
     if (status != TUNNELCAP_OK)
         return status;
     job->inner.len = ip.total;
+    job->inner.limited = 0;
     job->next_header = p[job->next_at];
     job->payload_len = ip.total - job->at;
     job->text_len = tunnelcap_i_esp_text_len(esp, job->payload_len);
@@ -95,8 +96,14 @@ static int32_t measure_tunnel(const tunnelcap_esp *esp, const tunnelcap_lane *la
         return TUNNELCAP_E_TOO_BIG;
     job->payload_len = job->inner.len;
     job->text_len = tunnelcap_i_esp_text_len(esp, job->payload_len);
-    *total = esp->outer.header_len + job->text_len + esp->facts.icv_len;
+    *total = tunnelcap_i_outer_need(&esp->outer, &job->inner) + job->text_len + esp->facts.icv_len;
     return *total > esp->outer.max ? TUNNELCAP_E_TOO_BIG : TUNNELCAP_OK;
+}
+
+/* Bytes of an option that the outer header gets only because the inner packet has it. */
+static uint32_t limit_room(const tunnelcap_esp *esp, const tunnelcap_i_esp_job *job)
+{
+    return tunnelcap_i_outer_need(&esp->outer, &job->inner) - esp->outer.header_len;
 }
 
 /* Decide about one packet, without changing it. */
@@ -114,7 +121,7 @@ static int32_t measure(tunnelcap_esp *esp, const tunnelcap_lane *lane, tunnelcap
         status = tunnelcap_i_meta_check(meta, job->inner.len);
     if (status != TUNNELCAP_OK)
         return status;
-    if (pkt->off < tunnelcap_i_esp_headroom(esp))
+    if (pkt->off < tunnelcap_i_esp_headroom(esp) + limit_room(esp, job))
         return TUNNELCAP_E_HEADROOM;
     if (pkt->cap - pkt->off - job->inner.len <
         job->text_len - job->payload_len + esp->facts.icv_len)
@@ -238,8 +245,11 @@ static int32_t finish(const tunnelcap_i_esp_job *job)
         tunnelcap_i_wipe(job->op.text, job->op.text_len + esp->facts.icv_len);
         return TUNNELCAP_E_CRYPTO;
     }
-    if (!job->plain)
+    if (!job->plain) {
         finish_udp(esp, job);
+        if (limit_room(esp, job) != 0)
+            tunnelcap_i_outer_insert_limit(job->pkt, job->inner.limit);
+    }
     if (job->seq >= esp->seq_soft ||
         (esp->soft_bytes != 0 && TUNNELCAP_I_LOAD(esp->bytes) >= esp->soft_bytes))
         return TUNNELCAP_REKEY_SOON;
@@ -262,8 +272,8 @@ TUNNELCAP_I_INLINE uint32_t fits_plain(const tunnelcap_esp *esp, const tunnelcap
         return 0;
     p = pkt->buf + off;
     len = tunnelcap_i_load16(p + 2);
-    if (p[0] != 0x45 || len < TUNNELCAP_I_IPV4_HEADER || len > pkt->len || len > esp->plain_max ||
-        pkt->cap - off - len < esp->plain_tail)
+    if (p[0] != 0x45 || (~p[6] & esp->outer.df_plain) != 0 || len < TUNNELCAP_I_IPV4_HEADER ||
+        len > pkt->len || len > esp->plain_max || pkt->cap - off - len < esp->plain_tail)
         return 0;
     job->payload_len = len;
     job->text_len = (len + TUNNELCAP_I_ESP_TRAILER + 3) & ~3u;

@@ -28,8 +28,7 @@ static int32_t finish_tunnel(const tunnelcap_esp *esp, tunnelcap_i_esp_job *job)
 {
     uint8_t *inner = job->op.text;
     uint16_t ethertype;
-    uint32_t l3;
-    uint8_t tos = 0;
+    tunnelcap_i_marks marks;
     int32_t status;
 
     if (job->next_header == TUNNELCAP_I_PROTO_IPV4)
@@ -38,12 +37,12 @@ static int32_t finish_tunnel(const tunnelcap_esp *esp, tunnelcap_i_esp_job *job)
         ethertype = TUNNELCAP_ETHERTYPE_IPV6;
     else
         return TUNNELCAP_E_PROTOCOL;
-    status = tunnelcap_i_payload_check(&esp->outer, &job->o, inner, job->payload_len, ethertype,
-                                       &l3, &tos);
+    status =
+        tunnelcap_i_payload_check(&esp->outer, &job->o, inner, job->payload_len, ethertype, &marks);
     if (status != TUNNELCAP_OK)
         return status;
-    if (l3 != UINT32_MAX)
-        tunnelcap_i_payload_set_tos(inner, tos);
+    if (marks.l3 != UINT32_MAX)
+        tunnelcap_i_payload_mark(inner, &marks);
     job->pkt->off = (uint32_t)(inner - job->pkt->buf);
     job->pkt->len = ethertype == TUNNELCAP_ETHERTYPE_IPV4
                         ? tunnelcap_i_load16(inner + 2)

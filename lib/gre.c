@@ -92,7 +92,7 @@ static void expect_plain(tunnelcap_gre *gre)
     uint32_t at =
         gre->outer.family == TUNNELCAP_IPV4 ? TUNNELCAP_I_IPV4_HEADER : TUNNELCAP_I_IPV6_HEADER;
 
-    if (gre->outer.dscp_uniform || (flags & TUNNELCAP_GRE_IN_ORDER))
+    if (gre->outer.uniform || (flags & TUNNELCAP_GRE_IN_ORDER))
         return;
     if (flags & TUNNELCAP_GRE_UDP)
         at += TUNNELCAP_I_UDP_HEADER;

@@ -54,6 +54,7 @@ static int32_t encap_full(tunnelcap_gre *gre, tunnelcap_lane *lane, tunnelcap_pk
     tunnelcap_i_inner inner;
     uint8_t *p = pkt->buf + pkt->off;
     uint8_t *h;
+    uint32_t need;
     uint32_t total;
     int32_t status;
 
@@ -67,9 +68,10 @@ static int32_t encap_full(tunnelcap_gre *gre, tunnelcap_lane *lane, tunnelcap_pk
         if (status != TUNNELCAP_OK)
             return status;
     }
-    if (inner.len > outer->max - outer->header_len)
+    need = tunnelcap_i_outer_need(outer, &inner);
+    if (inner.len > outer->max - need)
         return TUNNELCAP_E_TOO_BIG;
-    if (pkt->off < outer->header_len)
+    if (pkt->off < need)
         return TUNNELCAP_E_HEADROOM;
 
     if (meta != NULL)
@@ -84,6 +86,8 @@ static int32_t encap_full(tunnelcap_gre *gre, tunnelcap_lane *lane, tunnelcap_pk
         write_options(gre, gre->flags, inner.hash, inner.fragment, h, total);
     pkt->off -= outer->header_len;
     pkt->len = total;
+    if (need != outer->header_len)
+        tunnelcap_i_outer_insert_limit(pkt, inner.limit);
     return TUNNELCAP_OK;
 }
 
@@ -308,8 +312,7 @@ static int32_t decap_full(tunnelcap_gre *gre, tunnelcap_pkt *pkt, const tunnelca
     uint8_t *p = pkt->buf + pkt->off;
     uint8_t *payload;
     uint32_t len;
-    uint32_t l3;
-    uint8_t tos = 0;
+    tunnelcap_i_marks marks;
     int32_t status;
 
     status = open_gre(gre, p, pkt->len, meta, &o);
@@ -323,7 +326,7 @@ static int32_t decap_full(tunnelcap_gre *gre, tunnelcap_pkt *pkt, const tunnelca
         return status;
     payload = p + o.pos + g.len;
     len = o.end - o.pos - g.len;
-    status = tunnelcap_i_payload_check(&gre->outer, &o, payload, len, g.protocol, &l3, &tos);
+    status = tunnelcap_i_payload_check(&gre->outer, &o, payload, len, g.protocol, &marks);
     if (status != TUNNELCAP_OK)
         return status;
     if ((gre->flags & TUNNELCAP_GRE_IN_ORDER) && (g.flags & TUNNELCAP_I_GRE_S)) {
@@ -339,8 +342,8 @@ static int32_t decap_full(tunnelcap_gre *gre, tunnelcap_pkt *pkt, const tunnelca
     if (g.protocol == TUNNELCAP_ETHERTYPE_IPV4 && payload[9] == TUNNELCAP_I_PROTO_GRE &&
         is_keepalive(&o, payload, len))
         return TUNNELCAP_KEEPALIVE;
-    if (l3 != UINT32_MAX)
-        tunnelcap_i_payload_set_tos(payload + l3, tos);
+    if (marks.l3 != UINT32_MAX)
+        tunnelcap_i_payload_mark(payload, &marks);
     return TUNNELCAP_OK;
 }
 

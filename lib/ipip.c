@@ -13,6 +13,7 @@ static tunnelcap_ipip_config defaults(void)
     memset(&config, 0, sizeof(config));
     config.size = sizeof(config);
     config.outer.ttl = 64;
+    config.outer.df_mode = TUNNELCAP_DF_COPY; /* RFC 2003 3.1 */
     return config;
 }
 
@@ -40,7 +41,7 @@ int32_t tunnelcap_i_ipip_place(tunnelcap_ipip *ipip, const tunnelcap_ipip_config
     tunnelcap_i_outer_finish(&ipip->outer, TUNNELCAP_I_PROTO_IPV4);
     if (own.flags & TUNNELCAP_IPIP_ONLY_IPV6)
         ipip->outer.plain = 0;
-    ipip->plain_in = !ipip->outer.dscp_uniform && !(own.flags & TUNNELCAP_IPIP_ONLY_IPV6);
+    ipip->plain_in = !ipip->outer.uniform && !(own.flags & TUNNELCAP_IPIP_ONLY_IPV6);
     return TUNNELCAP_OK;
 }
 
@@ -135,6 +136,7 @@ static int32_t encap_full(const tunnelcap_ipip *ipip, tunnelcap_lane *lane, tunn
     const tunnelcap_i_outer *outer = &ipip->outer;
     tunnelcap_i_inner inner;
     uint8_t *p = pkt->buf + pkt->off;
+    uint32_t need;
     uint32_t total;
     uint32_t is_ipv4;
     int32_t status;
@@ -150,9 +152,10 @@ static int32_t encap_full(const tunnelcap_ipip *ipip, tunnelcap_lane *lane, tunn
     is_ipv4 = inner.ethertype == TUNNELCAP_ETHERTYPE_IPV4;
     if (ipip->flags & (is_ipv4 ? TUNNELCAP_IPIP_ONLY_IPV6 : TUNNELCAP_IPIP_ONLY_IPV4))
         return TUNNELCAP_E_PROTOCOL;
-    if (inner.len > outer->max - outer->header_len)
+    need = tunnelcap_i_outer_need(outer, &inner);
+    if (inner.len > outer->max - need)
         return TUNNELCAP_E_TOO_BIG;
-    if (pkt->off < outer->header_len)
+    if (pkt->off < need)
         return TUNNELCAP_E_HEADROOM;
 
     if (meta != NULL)
@@ -163,6 +166,8 @@ static int32_t encap_full(const tunnelcap_ipip *ipip, tunnelcap_lane *lane, tunn
                             p - outer->header_len);
     pkt->off -= outer->header_len;
     pkt->len = total;
+    if (need != outer->header_len)
+        tunnelcap_i_outer_insert_limit(pkt, inner.limit);
     return TUNNELCAP_OK;
 }
 
@@ -241,9 +246,8 @@ static int32_t decap_full(const tunnelcap_ipip *ipip, tunnelcap_pkt *pkt,
     tunnelcap_i_opened o;
     uint8_t *p = pkt->buf + pkt->off;
     uint8_t *payload;
-    uint32_t l3;
+    tunnelcap_i_marks marks;
     uint32_t is_ipv4;
-    uint8_t tos = 0;
     int32_t status;
 
     status = tunnelcap_i_open(p, pkt->len, meta, &o);
@@ -263,14 +267,14 @@ static int32_t decap_full(const tunnelcap_ipip *ipip, tunnelcap_pkt *pkt,
     payload = p + o.pos;
     status = tunnelcap_i_payload_check(
         &ipip->outer, &o, payload, o.end - o.pos,
-        is_ipv4 ? TUNNELCAP_ETHERTYPE_IPV4 : TUNNELCAP_ETHERTYPE_IPV6, &l3, &tos);
+        is_ipv4 ? TUNNELCAP_ETHERTYPE_IPV4 : TUNNELCAP_ETHERTYPE_IPV6, &marks);
     if (status != TUNNELCAP_OK)
         return status;
 
     pkt->off += o.pos;
     pkt->len = o.end - o.pos;
-    if (l3 != UINT32_MAX)
-        tunnelcap_i_payload_set_tos(payload + l3, tos);
+    if (marks.l3 != UINT32_MAX)
+        tunnelcap_i_payload_mark(payload, &marks);
     return TUNNELCAP_OK;
 }
 

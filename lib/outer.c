@@ -40,7 +40,8 @@ static int32_t check_config(const tunnelcap_outer *c)
         return TUNNELCAP_E_RESERVED;
     if (c->dscp_mode > TUNNELCAP_DSCP_UNIFORM || c->ecn_mode > TUNNELCAP_ECN_RFC4301 ||
         c->df_mode > TUNNELCAP_DF_CLEAR || c->id_mode > TUNNELCAP_ID_ALWAYS ||
-        c->flow_label_mode > TUNNELCAP_FLOW_LABEL_FIXED || c->encap_limit_mode > 1)
+        c->flow_label_mode > TUNNELCAP_FLOW_LABEL_FIXED || c->encap_limit_mode > 1 ||
+        c->ttl_mode > TUNNELCAP_TTL_UNIFORM)
         return TUNNELCAP_E_MODE;
     if (c->dscp > 63 || c->flow_label > 0xfffff)
         return TUNNELCAP_E_RANGE;
@@ -57,7 +58,9 @@ static void build_ipv4(const tunnelcap_outer *c, tunnelcap_i_outer *out)
     memcpy(out->match, c->remote.bytes, 4);
     memcpy(out->match + 4, c->local.bytes, 4);
     out->sum = tunnelcap_i_sum(out->header, TUNNELCAP_I_IPV4_HEADER);
-    out->plain = c->df_mode == TUNNELCAP_DF_SET && c->id_mode == TUNNELCAP_ID_AUTO && c->ttl != 0;
+    /* A packet whose "don't fragment" is copied clear needs an identification: it is not plain. */
+    out->df_plain = c->df_mode == TUNNELCAP_DF_COPY ? 0x40 : 0;
+    out->plain = c->df_mode != TUNNELCAP_DF_CLEAR && c->id_mode == TUNNELCAP_ID_AUTO && c->ttl != 0;
     if (out->plain) {
         out->header[6] = 0x40;
         out->header[8] = c->ttl;
@@ -87,6 +90,7 @@ static void build_ipv6(const tunnelcap_outer *c, tunnelcap_i_outer *out)
         memcpy(out->header + TUNNELCAP_I_IPV6_HEADER, limit, sizeof(limit));
         out->protocol_at = TUNNELCAP_I_IPV6_HEADER;
         out->ip_len = TUNNELCAP_I_IPV6_HEADER + sizeof(limit);
+        out->has_limit = 1;
     }
     out->plain = c->ttl != 0;
     out->sum = tunnelcap_i_load32(out->header);
@@ -99,16 +103,22 @@ static void build_ipv6(const tunnelcap_outer *c, tunnelcap_i_outer *out)
 int32_t tunnelcap_i_outer_build(const tunnelcap_outer *config, uint32_t extra,
                                 tunnelcap_i_outer *out)
 {
+    tunnelcap_outer own = *config;
     int32_t status = check_config(config);
 
     if (status != TUNNELCAP_OK)
         return status;
     memset(out, 0, sizeof(*out));
     out->family = config->local.family;
+    out->ttl_other = config->ttl != 0 ? config->ttl : 64;
+    if (config->ttl_mode == TUNNELCAP_TTL_UNIFORM) {
+        out->uniform = TUNNELCAP_I_UNIFORM_TTL;
+        own.ttl = 0;
+    }
     if (out->family == TUNNELCAP_IPV4)
-        build_ipv4(config, out);
+        build_ipv4(&own, out);
     else
-        build_ipv6(config, out);
+        build_ipv6(&own, out);
     out->header_len = (uint8_t)(out->ip_len + extra);
     out->tos_other = (uint8_t)(config->dscp << 2);
     if (config->dscp_mode == TUNNELCAP_DSCP_PIPE)
@@ -117,11 +127,12 @@ int32_t tunnelcap_i_outer_build(const tunnelcap_outer *config, uint32_t extra,
         out->tos_mask = 0xfc;
     if (config->ecn_mode != TUNNELCAP_ECN_COMPATIBILITY)
         out->tos_mask |= 3;
-    out->ttl = config->ttl;
+    out->ttl = own.ttl;
     out->df_mode = config->df_mode;
     out->id_mode = config->id_mode;
     out->ecn_rfc4301 = config->ecn_mode == TUNNELCAP_ECN_RFC4301;
-    out->dscp_uniform = config->dscp_mode == TUNNELCAP_DSCP_UNIFORM;
+    if (config->dscp_mode == TUNNELCAP_DSCP_UNIFORM)
+        out->uniform |= TUNNELCAP_I_UNIFORM_DSCP;
     return TUNNELCAP_OK;
 }
 
@@ -179,6 +190,73 @@ static uint64_t hash_other(tunnelcap_i_flow_key key, const uint8_t *p, uint32_t 
     return tunnelcap_i_hash2(key, tunnelcap_i_load64(head), tunnelcap_i_load64(head + 8));
 }
 
+/* Offset of the limit's value in the Destination Options of an IPv6 packet; 0 if it has none. The
+ * packet has been parsed. An option that is longer than its header ends the search. */
+static uint32_t find_limit(const uint8_t *p, const tunnelcap_i_ip *ip)
+{
+    enum { PAD1 = 0, LIMIT = 4 };
+    uint32_t at = TUNNELCAP_I_IPV6_HEADER;
+    uint8_t kind = p[6];
+    uint32_t end;
+
+    for (; at < ip->payload; kind = p[at], at = end) {
+        end = at + (kind == TUNNELCAP_I_PROTO_FRAGMENT ? 8 : ((uint32_t)p[at + 1] + 1) * 8);
+        if (kind != TUNNELCAP_I_PROTO_DEST_OPTS)
+            continue;
+        for (uint32_t option = at + 2; option < end;) {
+            if (p[option] == PAD1) {
+                option++;
+                continue;
+            }
+            if (end - option < 2 || end - option - 2 < p[option + 1])
+                break;
+            if (p[option] == LIMIT && p[option + 1] == 1)
+                return option + 2;
+            option += 2 + (uint32_t)p[option + 1];
+        }
+    }
+    return 0;
+}
+
+uint32_t tunnelcap_outer_limit_at(const tunnelcap_pkt *pkt)
+{
+    tunnelcap_i_ip ip;
+
+    if (pkt == NULL || !tunnelcap_i_pkt_valid(pkt) ||
+        tunnelcap_i_ip_parse(pkt->buf + pkt->off, pkt->len, &ip) != TUNNELCAP_OK ||
+        ip.family != TUNNELCAP_IPV6)
+        return 0;
+    return find_limit(pkt->buf + pkt->off, &ip);
+}
+
+int32_t tunnelcap_i_inner_limit(const tunnelcap_i_outer *outer, const uint8_t *p,
+                                const tunnelcap_i_ip *ip, tunnelcap_i_inner *inner)
+{
+    uint32_t at = 0;
+
+    if (outer->family == TUNNELCAP_IPV6 && ip->family == TUNNELCAP_IPV6)
+        at = find_limit(p, ip);
+    if (at != 0 && p[at] == 0)
+        return TUNNELCAP_E_ENCAP_LIMIT;
+    inner->limited = at != 0;
+    inner->limit = at != 0 ? (uint8_t)(p[at] - 1) : 0;
+    return TUNNELCAP_OK;
+}
+
+void tunnelcap_i_outer_insert_limit(tunnelcap_pkt *pkt, uint8_t limit)
+{
+    uint8_t *p = pkt->buf + pkt->off - TUNNELCAP_I_LIMIT_HEADER;
+    const uint8_t option[TUNNELCAP_I_LIMIT_HEADER] = {0, 0, 4, 1, limit, 1, 1, 0};
+
+    memmove(p, p + TUNNELCAP_I_LIMIT_HEADER, TUNNELCAP_I_IPV6_HEADER);
+    memcpy(p + TUNNELCAP_I_IPV6_HEADER, option, sizeof(option));
+    p[TUNNELCAP_I_IPV6_HEADER] = p[6];
+    p[6] = TUNNELCAP_I_PROTO_DEST_OPTS;
+    tunnelcap_i_store16(p + 4, tunnelcap_i_load16(p + 4) + TUNNELCAP_I_LIMIT_HEADER);
+    pkt->off -= TUNNELCAP_I_LIMIT_HEADER;
+    pkt->len += TUNNELCAP_I_LIMIT_HEADER;
+}
+
 int32_t tunnelcap_i_inner_look(const tunnelcap_i_outer *outer, const tunnelcap_lane *lane,
                                const uint8_t *p, uint32_t len, tunnelcap_i_inner *inner)
 {
@@ -187,6 +265,7 @@ int32_t tunnelcap_i_inner_look(const tunnelcap_i_outer *outer, const tunnelcap_l
     int32_t status;
 
     memset(&ip, 0, sizeof(ip));
+    inner->limited = 0;
     if (inner->ethertype == 0) {
         if (len == 0)
             return TUNNELCAP_E_TRUNCATED;
@@ -206,6 +285,9 @@ int32_t tunnelcap_i_inner_look(const tunnelcap_i_outer *outer, const tunnelcap_l
             if (ip.total > len)
                 return TUNNELCAP_E_TRUNCATED;
             inner->len = ip.total;
+            status = tunnelcap_i_inner_limit(outer, p, &ip, inner);
+            if (status != TUNNELCAP_OK)
+                return status;
         } else if (status != TUNNELCAP_OK) {
             l3 = UINT32_MAX; /* what a frame holds is its receiver's affair */
         }
@@ -235,6 +317,7 @@ static int32_t open_stripped(uint32_t len, const tunnelcap_meta *meta, tunnelcap
     o->family = meta->src.family;
     o->tos_known = (meta->flags & TUNNELCAP_META_TOS_VALID) != 0;
     o->tos = o->tos_known ? meta->tos : 0;
+    o->ttl = meta->ttl != 0 ? meta->ttl : 255;
     o->fragment = 0;
     o->non_first = 0;
     if (meta->at == TUNNELCAP_AT_IP_PAYLOAD) {
@@ -270,6 +353,7 @@ int32_t tunnelcap_i_open_cut(const uint8_t *p, uint32_t len, const tunnelcap_met
     /* RFC 8200 4.4: only its final destination looks behind a routing header. */
     o->protocol = ip.in_transit ? TUNNELCAP_I_PROTO_ROUTING : ip.protocol;
     o->tos = ip.tos;
+    o->ttl = ip.ttl;
     o->tos_known = 1;
     o->fragment = ip.fragment;
     o->non_first = ip.non_first;
@@ -333,52 +417,43 @@ static const uint8_t ecn_decap[4][4] = {
     {4, 3, 3, 3}, /* outer CE */
 };
 
-/* Length and TOS of an IP header without a walk through what follows it. */
-static int32_t look_at_header(const uint8_t *ip, uint32_t len, uint32_t *total, uint8_t *tos)
+/* What is to be known of an IP header, without a walk through what follows it. */
+typedef struct header_facts {
+    uint32_t total;
+    uint8_t tos;
+    uint8_t ttl;
+} header_facts;
+
+static int32_t look_at_header(const uint8_t *ip, uint32_t len, header_facts *facts)
 {
     if (len < 1)
         return TUNNELCAP_E_TRUNCATED;
     if (ip[0] >> 4 == 4) {
         if (len < TUNNELCAP_I_IPV4_HEADER)
             return TUNNELCAP_E_TRUNCATED;
-        *total = tunnelcap_i_load16(ip + 2);
-        *tos = ip[1];
-        if (ip[0] < 0x45 || *total < (uint32_t)(ip[0] & 0x0f) * 4)
+        facts->total = tunnelcap_i_load16(ip + 2);
+        facts->tos = ip[1];
+        facts->ttl = ip[8];
+        if (ip[0] < 0x45 || facts->total < (uint32_t)(ip[0] & 0x0f) * 4)
             return TUNNELCAP_E_MALFORMED;
         return TUNNELCAP_OK;
     }
     if (ip[0] >> 4 == 6) {
         if (len < TUNNELCAP_I_IPV6_HEADER)
             return TUNNELCAP_E_TRUNCATED;
-        *total = TUNNELCAP_I_IPV6_HEADER + (uint32_t)tunnelcap_i_load16(ip + 4);
-        *tos = tunnelcap_i_ipv6_class(ip);
+        facts->total = TUNNELCAP_I_IPV6_HEADER + (uint32_t)tunnelcap_i_load16(ip + 4);
+        facts->tos = tunnelcap_i_ipv6_class(ip);
+        facts->ttl = ip[7];
         return TUNNELCAP_OK;
     }
     return TUNNELCAP_E_MALFORMED;
 }
 
-int32_t tunnelcap_i_payload_look(const tunnelcap_i_outer *outer, const tunnelcap_i_opened *o,
-                                 const uint8_t *p, uint32_t len, uint16_t ethertype, uint32_t *l3,
-                                 uint8_t *tos)
+/* The inner TOS as the outer one changes it. */
+static int32_t fold_tos(const tunnelcap_i_outer *outer, const tunnelcap_i_opened *o, uint8_t *tos)
 {
-    uint32_t at = find_l3(p, len, ethertype);
-    uint32_t total;
-    uint8_t before;
+    uint8_t before = *tos;
     uint8_t ecn;
-    int32_t status;
-
-    *l3 = UINT32_MAX;
-    if (at == UINT32_MAX)
-        return TUNNELCAP_OK;
-    status = look_at_header(p + at, len - at, &total, &before);
-    if (at != 0 && status != TUNNELCAP_OK)
-        return TUNNELCAP_OK; /* what a frame holds is its receiver's affair */
-    if (status != TUNNELCAP_OK)
-        return status;
-    if (at == 0 && (p[0] >> 4 == 4) != (ethertype == TUNNELCAP_ETHERTYPE_IPV4))
-        return TUNNELCAP_E_MALFORMED;
-    if (at == 0 && total > len)
-        return TUNNELCAP_E_TRUNCATED;
 
     if (!o->tos_known)
         return TUNNELCAP_OK;
@@ -387,9 +462,7 @@ int32_t tunnelcap_i_payload_look(const tunnelcap_i_outer *outer, const tunnelcap
         ecn = (o->tos & 3) == 3 && (before & 3) != 0 ? 3 : before & 3;
     if (ecn > 3)
         return TUNNELCAP_E_ECN;
-    *tos = (uint8_t)(((outer->dscp_uniform ? o->tos : before) & 0xfc) | ecn);
-    if (*tos != before)
-        *l3 = at;
+    *tos = (uint8_t)(((outer->uniform & TUNNELCAP_I_UNIFORM_DSCP ? o->tos : before) & 0xfc) | ecn);
     return TUNNELCAP_OK;
 }
 
@@ -408,16 +481,60 @@ uint8_t tunnelcap_i_kind_of(uint8_t protocol)
     }
 }
 
-void tunnelcap_i_payload_set_tos(uint8_t *ip, uint8_t tos)
+int32_t tunnelcap_i_payload_look(const tunnelcap_i_outer *outer, const tunnelcap_i_opened *o,
+                                 const uint8_t *p, uint32_t len, uint16_t ethertype,
+                                 tunnelcap_i_marks *marks)
 {
-    uint16_t before;
+    uint32_t at = find_l3(p, len, ethertype);
+    header_facts facts;
+    int32_t status;
+
+    marks->l3 = UINT32_MAX;
+    if (at == UINT32_MAX)
+        return TUNNELCAP_OK;
+    status = look_at_header(p + at, len - at, &facts);
+    if (at != 0 && status != TUNNELCAP_OK)
+        return TUNNELCAP_OK; /* what a frame holds is its receiver's affair */
+    if (status != TUNNELCAP_OK)
+        return status;
+    if (at == 0 && (p[0] >> 4 == 4) != (ethertype == TUNNELCAP_ETHERTYPE_IPV4))
+        return TUNNELCAP_E_MALFORMED;
+    if (at == 0 && facts.total > len)
+        return TUNNELCAP_E_TRUNCATED;
+
+    marks->tos = facts.tos;
+    marks->ttl = facts.ttl;
+    status = fold_tos(outer, o, &marks->tos);
+    if (status != TUNNELCAP_OK)
+        return status;
+    if ((outer->uniform & TUNNELCAP_I_UNIFORM_TTL) && o->ttl < facts.ttl)
+        marks->ttl = o->ttl;
+    if (marks->tos != facts.tos || marks->ttl != facts.ttl)
+        marks->l3 = at;
+    return TUNNELCAP_OK;
+}
+
+/* Change one byte of an IPv4 header, with the checksum. */
+static void set_byte(uint8_t *ip, uint32_t at, uint8_t value)
+{
+    uint8_t *word = ip + (at & ~1u);
+    uint16_t before = tunnelcap_i_load16(word);
+
+    ip[at] = value;
+    tunnelcap_i_store16(ip + 10, tunnelcap_i_checksum_update(tunnelcap_i_load16(ip + 10), before,
+                                                             tunnelcap_i_load16(word)));
+}
+
+void tunnelcap_i_payload_mark(uint8_t *p, const tunnelcap_i_marks *marks)
+{
+    uint8_t *ip = p + marks->l3;
 
     if (ip[0] >> 4 == 6) {
-        tunnelcap_i_ipv6_set_class(ip, tos);
+        tunnelcap_i_ipv6_set_class(ip, marks->tos);
+        ip[7] = marks->ttl;
         return;
     }
-    before = tunnelcap_i_load16(ip);
-    ip[1] = tos;
-    tunnelcap_i_store16(ip + 10, tunnelcap_i_checksum_update(tunnelcap_i_load16(ip + 10), before,
-                                                             tunnelcap_i_load16(ip)));
+    set_byte(ip, 1, marks->tos);
+    if (ip[8] != marks->ttl)
+        set_byte(ip, 8, marks->ttl);
 }

@@ -41,14 +41,29 @@ typedef struct tunnelcap_i_outer {
     uint8_t tos_fixed;   /* the other bits */
     uint8_t tos_other;   /* TOS where the payload holds no IP */
     uint8_t ttl;         /* 0: from the inner packet */
+    uint8_t ttl_other;   /* TTL where the payload holds no IP */
     uint8_t df_mode;
+    uint8_t df_plain; /* 0x40: plain packets have "don't fragment" set */
     uint8_t id_mode;
     uint8_t ecn_rfc4301;
-    uint8_t dscp_uniform;
+    uint8_t uniform;    /* TUNNELCAP_I_UNIFORM_: what the outer header changes in the inner one */
     uint8_t label_hash; /* 1: IPv6 flow label from the flow hash */
     uint8_t want_flow;  /* 1: the inner flow must be looked at */
     uint8_t plain;      /* 1: only TOS, length and flow label differ among plain packets */
+    uint8_t has_limit;  /* 1: the template holds a Tunnel Encapsulation Limit */
 } tunnelcap_i_outer;
+
+enum { TUNNELCAP_I_UNIFORM_DSCP = 1, TUNNELCAP_I_UNIFORM_TTL = 2 };
+
+/* Where a template, or a packet that the option was put into, has its value (RFC 2473 4.1.1). */
+enum { TUNNELCAP_I_LIMIT_HEADER = 8, TUNNELCAP_I_LIMIT_AT = TUNNELCAP_I_IPV6_HEADER + 4 };
+
+/* What an outer header changes in the inner one. */
+typedef struct tunnelcap_i_marks {
+    uint32_t l3; /* offset of the IP header to change; UINT32_MAX: none is */
+    uint8_t tos;
+    uint8_t ttl;
+} tunnelcap_i_marks;
 
 /* Facts about a packet to be wrapped. */
 typedef struct tunnelcap_i_inner {
@@ -60,6 +75,8 @@ typedef struct tunnelcap_i_inner {
     uint8_t ttl;
     uint8_t df;       /* 0x40 if IPv4 with "don't fragment" */
     uint8_t fragment; /* where want_flow: the payload is, or holds, a fragment */
+    uint8_t limited;  /* 1: the inner packet has a Tunnel Encapsulation Limit that counts here */
+    uint8_t limit;    /* then: what is left of it for the outer one */
 } tunnelcap_i_inner;
 
 /* An outer packet opened: where its tunnel header begins and its payload ends. */
@@ -73,6 +90,7 @@ typedef struct tunnelcap_i_opened {
     uint8_t family;
     uint8_t protocol;
     uint8_t tos; /* 0 if a socket did not tell */
+    uint8_t ttl; /* 255 if a socket did not tell: no inner one is larger */
     uint8_t tos_known;
     uint8_t fragment;
     uint8_t non_first;
@@ -90,6 +108,11 @@ void tunnelcap_i_outer_finish(tunnelcap_i_outer *outer, uint8_t protocol);
 /* The inner facts of what is no plain IPv4 packet without flow hash. */
 int32_t tunnelcap_i_inner_look(const tunnelcap_i_outer *outer, const tunnelcap_lane *lane,
                                const uint8_t *p, uint32_t len, tunnelcap_i_inner *inner);
+
+/* Whether an inner packet's own Tunnel Encapsulation Limit lets it enter a tunnel (RFC 2473 4.1.1);
+ * sets what *inner says of it, and nothing else. */
+int32_t tunnelcap_i_inner_limit(const tunnelcap_i_outer *outer, const uint8_t *p,
+                                const tunnelcap_i_ip *ip, tunnelcap_i_inner *inner);
 
 /* Whether a packet may be wrapped as its meta says: no GSO, a partial checksum within it. */
 int32_t tunnelcap_i_meta_check(const tunnelcap_meta *meta, uint32_t len);
@@ -116,14 +139,18 @@ int32_t tunnelcap_i_open_udp(const uint8_t *p, tunnelcap_i_opened *o, uint32_t z
 
 /* tunnelcap_i_payload_check() for all but its two common cases. */
 int32_t tunnelcap_i_payload_look(const tunnelcap_i_outer *outer, const tunnelcap_i_opened *o,
-                                 const uint8_t *p, uint32_t len, uint16_t ethertype, uint32_t *l3,
-                                 uint8_t *tos);
+                                 const uint8_t *p, uint32_t len, uint16_t ethertype,
+                                 tunnelcap_i_marks *marks);
 
 /* The TUNNELCAP_KIND_ of an IP protocol: all that a non-first fragment tells. UDP tells none. */
 uint8_t tunnelcap_i_kind_of(uint8_t protocol);
 
-/* Set the TOS or traffic class of an IP header, with its checksum. */
-void tunnelcap_i_payload_set_tos(uint8_t *ip, uint8_t tos);
+/* Change the IP header that `marks` names, with its checksum; p is the payload. */
+void tunnelcap_i_payload_mark(uint8_t *p, const tunnelcap_i_marks *marks);
+
+/* Put a Tunnel Encapsulation Limit into an outer IPv6 packet whose template has none; its eight
+ * bytes of headroom have been checked. */
+void tunnelcap_i_outer_insert_limit(tunnelcap_pkt *pkt, uint8_t limit);
 
 /* Set an address whose bytes are all zero so far. */
 static inline void tunnelcap_i_addr_set(tunnelcap_addr *to, const uint8_t *bytes, uint8_t family)
@@ -151,6 +178,24 @@ static inline uint32_t tunnelcap_i_outer_inner_mtu(const tunnelcap_i_outer *oute
     if (path > outer->max)
         path = outer->max;
     return path > outer->header_len ? path - outer->header_len : 0;
+}
+
+/* Bytes of headers for a packet: one that brings its own limit may need the option for it. */
+static inline uint32_t tunnelcap_i_outer_need(const tunnelcap_i_outer *outer,
+                                              const tunnelcap_i_inner *inner)
+{
+    return outer->header_len +
+           (inner->limited && !outer->has_limit ? (uint32_t)TUNNELCAP_I_LIMIT_HEADER : 0u);
+}
+
+/* Bytes of IP header, with Destination Options, of a packet that was wrapped. */
+static inline uint32_t tunnelcap_i_outer_ip_len(const tunnelcap_i_outer *outer,
+                                                const tunnelcap_pkt *pkt)
+{
+    if (outer->family == TUNNELCAP_IPV4 || outer->has_limit ||
+        pkt->buf[pkt->off + 6] != TUNNELCAP_I_PROTO_DEST_OPTS)
+        return outer->ip_len;
+    return outer->ip_len + (uint32_t)TUNNELCAP_I_LIMIT_HEADER;
 }
 
 static inline uint32_t tunnelcap_i_outer_len(const tunnelcap_i_outer *outer, uint32_t inner_len)
@@ -181,6 +226,7 @@ static inline int32_t tunnelcap_i_inner_facts(const tunnelcap_i_outer *outer,
     inner->ttl = p[8];
     inner->df = p[6] & 0x40;
     inner->fragment = 0;
+    inner->limited = 0;
     return TUNNELCAP_OK;
 }
 
@@ -193,6 +239,14 @@ static inline void tunnelcap_i_header_copy(uint8_t *to, const uint8_t *from, uin
     memcpy(to + n - 16, from + n - 16, 16);
 }
 
+/* The flow label of a hash, 20 bits or none; never 0, which means "not labelled" (RFC 6437 2). */
+static inline uint32_t tunnelcap_i_label(uint64_t hash, uint32_t mask)
+{
+    uint32_t label = (uint32_t)(hash >> 44) & mask;
+
+    return label + ((label == 0) & mask);
+}
+
 /* Write all headers of a packet of `total` bytes at h; UDP and tunnel fields are left for the
  * caller to patch. */
 static inline void tunnelcap_i_outer_write(const tunnelcap_i_outer *outer, tunnelcap_lane *lane,
@@ -201,19 +255,21 @@ static inline void tunnelcap_i_outer_write(const tunnelcap_i_outer *outer, tunne
 {
     uint32_t tos = inner->is_ip ? (uint32_t)((inner->tos & outer->tos_mask) | outer->tos_fixed)
                                 : outer->tos_other;
-    uint32_t ttl = outer->ttl != 0 ? outer->ttl : inner->is_ip ? inner->ttl : 64u;
+    uint32_t ttl = outer->ttl != 0 ? outer->ttl : inner->is_ip ? inner->ttl : outer->ttl_other;
     uint32_t df = 0x4000;
     uint32_t id = 0;
 
     tunnelcap_i_header_copy(h, outer->header, outer->header_len);
     h[outer->protocol_at] = protocol;
     if (outer->family == TUNNELCAP_IPV6) {
-        uint32_t label = outer->label_hash ? (uint32_t)(inner->hash >> 44)
-                                           : tunnelcap_i_load32(outer->header) & 0xfffff;
+        uint32_t label = tunnelcap_i_label(inner->hash, outer->label_mask) |
+                         (tunnelcap_i_load32(outer->header) & 0xfffff);
 
         tunnelcap_i_store32(h, 0x60000000 | tos << 20 | label);
         tunnelcap_i_store16(h + 4, total - TUNNELCAP_I_IPV6_HEADER);
         h[7] = (uint8_t)ttl;
+        if (inner->limited && outer->has_limit)
+            h[TUNNELCAP_I_LIMIT_AT] = inner->limit;
         return;
     }
     if (outer->df_mode != TUNNELCAP_DF_SET &&
@@ -252,7 +308,7 @@ TUNNELCAP_I_INLINE uint8_t *tunnelcap_i_outer_write_plain(const tunnelcap_i_oute
     uint8_t *h;
 
     if (!outer->plain || pkt->off < header_len || pkt->len < TUNNELCAP_I_IPV4_HEADER ||
-        p[0] != 0x45)
+        p[0] != 0x45 || (~p[6] & outer->df_plain) != 0)
         return NULL;
     total = tunnelcap_i_load16(p + 2);
     if (total < TUNNELCAP_I_IPV4_HEADER || total > pkt->len || total + header_len > outer->max)
@@ -270,7 +326,7 @@ TUNNELCAP_I_INLINE uint8_t *tunnelcap_i_outer_write_plain(const tunnelcap_i_oute
         tunnelcap_i_store16(h + 10, (uint16_t)~tunnelcap_i_fold(outer->plain_sum + tos + total));
         return h;
     }
-    tunnelcap_i_store32(h, outer->sum | tos << 20 | ((uint32_t)(*hash >> 44) & outer->label_mask));
+    tunnelcap_i_store32(h, outer->sum | tos << 20 | tunnelcap_i_label(*hash, outer->label_mask));
     tunnelcap_i_store16(h + 4, total - TUNNELCAP_I_IPV6_HEADER);
     return h;
 }
@@ -343,6 +399,7 @@ static inline int32_t tunnelcap_i_open(const uint8_t *p, uint32_t len, const tun
     o->family = TUNNELCAP_IPV4;
     o->protocol = p[9];
     o->tos = p[1];
+    o->ttl = p[8];
     o->tos_known = 1;
     o->fragment = (fragment & 0x3fff) != 0;
     o->non_first = (fragment & 0x1fff) != 0;
@@ -378,25 +435,24 @@ static inline uint32_t tunnelcap_i_header_sum_ok(const uint8_t *p, const tunnelc
 }
 
 /* Check that a payload is a whole packet of its EtherType, if that is IP, and find how the outer
- * TOS changes it: *l3 is the offset of the IP header to change and *tos its new TOS, or *l3 is
- * UINT32_MAX. The payload is not changed. */
+ * header changes it. The payload is not changed. */
 static inline int32_t tunnelcap_i_payload_check(const tunnelcap_i_outer *outer,
                                                 const tunnelcap_i_opened *o, const uint8_t *p,
-                                                uint32_t len, uint16_t ethertype, uint32_t *l3,
-                                                uint8_t *tos)
+                                                uint32_t len, uint16_t ethertype,
+                                                tunnelcap_i_marks *marks)
 {
     uint32_t total;
 
     /* An outer ECN of Not-ECT or ECT(0) leaves every inner one alone (RFC 6040 figure 4). */
     if (ethertype == TUNNELCAP_ETHERTYPE_IPV4 && len >= TUNNELCAP_I_IPV4_HEADER && p[0] == 0x45 &&
-        !(o->tos & 1) && !outer->dscp_uniform) {
+        !(o->tos & 1) && !outer->uniform) {
         total = tunnelcap_i_load16(p + 2);
         if (total >= TUNNELCAP_I_IPV4_HEADER && total <= len) {
-            *l3 = UINT32_MAX;
+            marks->l3 = UINT32_MAX;
             return TUNNELCAP_OK;
         }
     }
-    return tunnelcap_i_payload_look(outer, o, p, len, ethertype, l3, tos);
+    return tunnelcap_i_payload_look(outer, o, p, len, ethertype, marks);
 }
 
 #endif

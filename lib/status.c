@@ -48,6 +48,7 @@ static const struct {
     {TUNNELCAP_E_NO_ANSWER, "E_NO_ANSWER", "must not be answered with an ICMP message"},
     {TUNNELCAP_E_RATE_LIMITED, "E_RATE_LIMITED", "an ICMP error too soon after others"},
     {TUNNELCAP_E_ICMP, "E_ICMP", "no ICMP error about a packet of ours, or no plausible one"},
+    {TUNNELCAP_E_ENCAP_LIMIT, "E_ENCAP_LIMIT", "may enter no more tunnels (RFC 2473 4.1.1)"},
     {TUNNELCAP_E_TTL, "E_TTL", "TTL or hop limit is used up"},
     {TUNNELCAP_E_HEADROOM, "E_HEADROOM", "fewer bytes before the packet than _headroom asks for"},
     {TUNNELCAP_E_TAILROOM, "E_TAILROOM", "fewer bytes behind the packet than needed"},

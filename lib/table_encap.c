@@ -2,6 +2,8 @@
 /* Copyright (c) 2026, The tunnelcap authors */
 #include "table_encap.h"
 
+enum { IPV6_MIN = 1280 }; /* no link over which IPv6 goes takes less (RFC 8200 section 5) */
+
 /* Into the tunnels: the way of a packet that fits. table_fragment.c has that of one that does
  * not. */
 
@@ -51,6 +53,20 @@ static int32_t check_kind(const tunnelcap_i_tunnel *tunnel, const tunnelcap_meta
     return tunnelcap_i_meta_check(meta, ip->total);
 }
 
+/* Whether an inner IPv6 packet may enter as its own encapsulation limit says; *more is the header
+ * that it takes in the outer packet. */
+static int32_t check_limit(const tunnelcap_i_tunnel *tunnel, const uint8_t *p,
+                           const tunnelcap_i_ip *ip, uint32_t *more)
+{
+    const tunnelcap_i_outer *outer = tunnelcap_i_tunnel_outer(tunnel);
+    tunnelcap_i_inner inner;
+    int32_t status = tunnelcap_i_inner_limit(outer, p, ip, &inner);
+
+    if (status == TUNNELCAP_OK)
+        *more = tunnelcap_i_outer_need(outer, &inner) - outer->header_len;
+    return status;
+}
+
 /* The path carries less than the tunnel takes for granted: routers must be free to fragment. */
 static void clear_outer_df(tunnelcap_lane *lane, tunnelcap_pkt *pkt)
 {
@@ -81,7 +97,7 @@ static int32_t finish(tunnelcap_i_run *run, tunnelcap_i_item *item, tunnelcap_i_
     if (tunnel->path != NULL && tunnelcap_i_pmtu_below(&tunnel->path->pmtu))
         clear_outer_df(run->lane, item->pkt);
     result->action = TUNNELCAP_DO_SEND;
-    result->l3_len = tunnelcap_i_tunnel_outer(tunnel)->ip_len;
+    result->l3_len = (uint8_t)tunnelcap_i_outer_ip_len(tunnelcap_i_tunnel_outer(tunnel), item->pkt);
     result->l4_len = tunnelcap_i_in_udp(tunnel) ? TUNNELCAP_I_UDP_HEADER : 0;
     return TUNNELCAP_OK;
 }
@@ -165,6 +181,7 @@ static int32_t encap_one(tunnelcap_i_run *run, tunnelcap_i_item *item)
     tunnelcap_i_ip ip;
     uint32_t first;
     uint32_t mtu;
+    uint32_t more = 0;
     int32_t status = tunnelcap_i_ip_read(p, pkt->len, &ip);
 
     if (status != TUNNELCAP_OK)
@@ -188,9 +205,17 @@ static int32_t encap_one(tunnelcap_i_run *run, tunnelcap_i_item *item)
         return status;
     if ((tunnel->flags & TUNNELCAP_TUNNEL_TTL_ENCAP) && ip.ttl <= 1)
         return tunnelcap_i_refuse(run, item, tunnel, TUNNELCAP_E_TTL, 0);
+    if (ip.family == TUNNELCAP_IPV6) {
+        status = check_limit(tunnel, p, &ip, &more);
+        if (status != TUNNELCAP_OK)
+            return tunnelcap_i_refuse(run, item, tunnel, status, tunnelcap_outer_limit_at(pkt));
+        if (more != 0 && ip.total + more > mtu) /* not worth fragments */
+            return tunnelcap_i_refuse(run, item, tunnel, TUNNELCAP_E_TOO_BIG,
+                                      mtu < IPV6_MIN + more ? (uint32_t)IPV6_MIN : mtu - more);
+    }
     if (ip.total > mtu)
         return tunnelcap_i_encap_large(run, item, tunnel, &ip, mtu);
-    if (pkt->off < tunnel->headroom)
+    if (pkt->off < tunnel->headroom + more)
         return TUNNELCAP_E_HEADROOM;
     return send(run, item, tunnel, mtu, (tunnelcap_i_split){0, 0});
 }

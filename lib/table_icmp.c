@@ -40,6 +40,10 @@ static uint32_t set_error(tunnelcap_icmp_error *error, int32_t status, uint32_t 
     case TUNNELCAP_E_TTL:
         error->kind = TUNNELCAP_ICMP_TIME_EXCEEDED;
         break;
+    case TUNNELCAP_E_ENCAP_LIMIT: /* RFC 2473 4.1.1 */
+        error->kind = TUNNELCAP_ICMP_PARAMETER;
+        error->pointer = value;
+        break;
     default:
         return 0;
     }

@@ -47,6 +47,7 @@ static const struct {
     {"mss_model", test_mss_model_suite},
     {"object", test_object_suite},
     {"outer", test_outer_suite},
+    {"outer_marks", test_outer_marks_suite},
     {"peek", test_peek_suite},
     {"pmtu", test_pmtu_suite},
     {"pmtu_search", test_pmtu_search_suite},

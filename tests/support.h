@@ -68,6 +68,7 @@ Suite *test_mss_suite(void);
 Suite *test_mss_model_suite(void);
 Suite *test_object_suite(void);
 Suite *test_outer_suite(void);
+Suite *test_outer_marks_suite(void);
 Suite *test_peek_suite(void);
 Suite *test_pmtu_suite(void);
 Suite *test_pmtu_search_suite(void);

@@ -121,7 +121,7 @@ typedef struct tunnelcap_esp_state {
 
 /**
  * Fill an SA configuration with defaults: outbound and tunnel mode, no ESN, replay window of 64,
- * UDP ports 4500, TTL 64, DSCP copied, ECN by RFC 6040, DF set. SPI, addresses and nonce origin
+ * UDP ports 4500, TTL 64, DSCP copied, ECN by RFC 6040, DF copied. SPI, addresses and nonce origin
  * are left empty.
  *
  * @param config receives the defaults; all `size` bytes are written
@@ -310,6 +310,7 @@ TUNNELCAP_API uint32_t tunnelcap_esp_inner_mtu(const tunnelcap_esp *esp, uint32_
  * @retval TUNNELCAP_E_FRAGMENT      transport mode takes no fragments (RFC 4303 3.3.4)
  * @retval TUNNELCAP_E_HEADROOM      less headroom than tunnelcap_esp_headroom()
  * @retval TUNNELCAP_E_TAILROOM      less tailroom than padding and ICV take
+ * @retval TUNNELCAP_E_ENCAP_LIMIT   an inner IPv6 packet may enter no more tunnels over IPv6
  * @retval TUNNELCAP_E_TOO_BIG       more than IP can carry, or a GSO packet
  * @retval TUNNELCAP_E_SEQ_EXHAUSTED sequence numbers or IVs are used up: rekey
  * @retval TUNNELCAP_E_EXPIRED       a hard limit is reached: rekey

@@ -220,6 +220,7 @@ TUNNELCAP_API uint32_t tunnelcap_gre_inner_mtu(const tunnelcap_gre *gre, uint32_
  * @retval TUNNELCAP_E_MALFORMED  neither IPv4 nor IPv6 and no protocol given, IP of another
  *                                version than the protocol says, or a bad header
  * @retval TUNNELCAP_E_HEADROOM   less headroom than tunnelcap_gre_headroom()
+ * @retval TUNNELCAP_E_ENCAP_LIMIT an inner IPv6 packet may enter no more tunnels over IPv6
  * @retval TUNNELCAP_E_TOO_BIG    the outer packet would exceed what IP can carry, or a GSO packet
  * @retval TUNNELCAP_E_INVALID    the window is not inside the buffer, or the unfinished checksum
  *                                not inside the packet

@@ -36,7 +36,7 @@ typedef struct tunnelcap_ipip_config {
 } tunnelcap_ipip_config;
 
 /**
- * Fill an IP-in-IP configuration with defaults: TTL 64, DSCP copied, ECN by RFC 6040, DF set,
+ * Fill an IP-in-IP configuration with defaults: TTL 64, DSCP copied, ECN by RFC 6040, DF copied,
  * both inner families. Addresses are left empty.
  *
  * @param config receives the defaults; all `size` bytes are written
@@ -185,6 +185,7 @@ TUNNELCAP_API uint32_t tunnelcap_ipip_inner_mtu(const tunnelcap_ipip *ipip, uint
  * @retval TUNNELCAP_E_MALFORMED  neither IPv4 nor IPv6, or a bad header
  * @retval TUNNELCAP_E_PROTOCOL   not of a family that the tunnel carries
  * @retval TUNNELCAP_E_HEADROOM   less headroom than tunnelcap_ipip_headroom()
+ * @retval TUNNELCAP_E_ENCAP_LIMIT an inner IPv6 packet may enter no more tunnels over IPv6
  * @retval TUNNELCAP_E_TOO_BIG    the outer packet would exceed what IP can carry, or a GSO packet
  * @retval TUNNELCAP_E_INVALID    the window is not inside the buffer, or the unfinished checksum
  *                                not inside the packet

@@ -99,7 +99,7 @@ enum {
  * all zero. Functions take an array with its stride in bytes, so that it may be a member of a
  * larger struct of the caller's; a stride of 0 uses the first element for all packets.
  *
- * Not read yet: `hash`, `ttl`, `hdr_len` and `rx_ns`. GSO packets are refused so far.
+ * Not read yet: `hash`, `hdr_len` and `rx_ns`. GSO packets are refused so far.
  */
 typedef struct tunnelcap_meta {
     uint32_t flags;       /**< TUNNELCAP_META_ flags. */

@@ -78,7 +78,8 @@ enum {
     TUNNELCAP_E_NO_ANSWER = -123,     /**< Must not be answered with an ICMP message. */
     TUNNELCAP_E_RATE_LIMITED = -124,  /**< An ICMP error too soon after others. */
     TUNNELCAP_E_ICMP = -125, /**< No ICMP error about a packet of ours, or no plausible one. */
-    TUNNELCAP_E_TTL = -127   /**< TTL or hop limit is used up. */
+    TUNNELCAP_E_ENCAP_LIMIT = -126, /**< May enter no more tunnels (RFC 2473 4.1.1). */
+    TUNNELCAP_E_TTL = -127          /**< TTL or hop limit is used up. */
 };
 
 /** -2xx: give room, or send a smaller packet. */

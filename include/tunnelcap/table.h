@@ -713,6 +713,8 @@ TUNNELCAP_API int32_t tunnelcap_table_set_reassembly(tunnelcap_lane *lane,
  * @retval TUNNELCAP_E_NEED_SA  an ESP tunnel without outbound SA
  * @retval TUNNELCAP_E_PROTOCOL not IP by `meta.ethertype`, or a tunnel that carries other payloads
  * @retval TUNNELCAP_E_NO_ROUTE no route for the destination
+ * @retval TUNNELCAP_E_ENCAP_LIMIT may enter no more tunnels over IPv6 (RFC 2473 4.1.1);
+ *                                 answered where errors are
  * @retval TUNNELCAP_E_TOO_BIG  larger than the inner MTU, which stands in `value` (for IPv6 1280 at
  *                              least), or a GSO packet
  * @retval TUNNELCAP_E_TTL      TTL or hop limit is used up: ::TUNNELCAP_TUNNEL_TTL_ENCAP

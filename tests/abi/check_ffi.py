@@ -39,7 +39,8 @@ class Outer(Structure):
     _fields_ = [("local", Addr), ("remote", Addr), ("flow_label", c_uint32), ("ttl", c_uint8),
                 ("dscp_mode", c_uint8), ("dscp", c_uint8), ("ecn_mode", c_uint8),
                 ("df_mode", c_uint8), ("id_mode", c_uint8), ("flow_label_mode", c_uint8),
-                ("encap_limit_mode", c_uint8), ("encap_limit", c_uint8), ("reserved", c_uint8 * 11)]
+                ("encap_limit_mode", c_uint8), ("encap_limit", c_uint8), ("ttl_mode", c_uint8),
+                ("reserved", c_uint8 * 10)]
 
 
 class GreConfig(Structure):

@@ -129,6 +129,7 @@ static void init_tunnel(struct subject *s)
 
     if (s->c->ipip) {
         need(tunnelcap_ipip_config_init(&near_ipip, sizeof(near_ipip)), "IPIP defaults");
+        near_ipip.outer.df_mode = TUNNELCAP_DF_SET; /* as the hand loop does */
         far_ipip = near_ipip;
         set_outer(s->c, false, &near_ipip.outer);
         set_outer(s->c, true, &far_ipip.outer);

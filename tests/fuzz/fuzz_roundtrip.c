@@ -2,7 +2,7 @@
 /* Copyright (c) 2026, The tunnelcap authors */
 /*
  * Inner packets into a tunnel and out at its far end: the same bytes, but for what RFC 6040 and
- * a uniform DSCP change, and an outer packet in between that the reference accepts.
+ * a uniform DSCP and TTL change, and an outer packet in between that the reference accepts.
  *
  * Input: kind and flags, outer policy, options, transit, headroom, DSCP, key and sequence
  * number (4), inner packet.
@@ -21,15 +21,17 @@ enum {
     OPTION_ETHERNET = 4,
     OPTION_PARTIAL = 8,
     OPTION_PROTOCOL = 0x10,
-    OPTION_REPAIR = 0x20
+    OPTION_REPAIR = 0x20,
+    OPTION_TTL_UNIFORM = 0x40
 };
-enum { TRANSIT_ECN = 3, TRANSIT_MARKS = 4 };
+enum { TRANSIT_ECN = 3, TRANSIT_MARKS = 4, TRANSIT_HOPS_AT = 3 };
 
 static const int32_t encap_refusals[] = {
     TUNNELCAP_E_TRUNCATED,
     TUNNELCAP_E_MALFORMED,
     TUNNELCAP_E_HEADROOM,
     TUNNELCAP_E_TOO_BIG,
+    TUNNELCAP_E_ENCAP_LIMIT,
     TUNNELCAP_E_PROTOCOL /* IPIP only; none of GRE's flags can lead to it */,
     FUZZ_END};
 
@@ -74,6 +76,7 @@ static void set_outer(const struct choice *c, tunnelcap_outer *outer)
     outer->encap_limit_mode = ipv6 && (c->options & OPTION_ENCAP_LIMIT);
     outer->encap_limit = outer->encap_limit_mode ? 4 : 0;
     outer->ttl = c->options & OPTION_TTL_COPY ? 0 : 64;
+    outer->ttl_mode = !!(c->options & OPTION_TTL_UNIFORM);
 }
 
 static void swap_ends(tunnelcap_outer *outer)
@@ -177,6 +180,20 @@ static uint32_t headroom_of(const struct tunnels *t)
     return t->is_ipip ? tunnelcap_ipip_headroom(t->ipip) : tunnelcap_gre_headroom(t->gre);
 }
 
+/* The encapsulation limit of an inner packet, where the tunnel heeds it; or -1. */
+static int limit_of(const struct tunnels *t, const uint8_t *inner, uint32_t len, uint32_t ethertype)
+{
+    if (t->config.outer.local.family != TUNNELCAP_IPV6 || ethertype != 0)
+        return -1;
+    return reference_limit(inner, len);
+}
+
+/* Bytes of the option that such a packet brings along. */
+static uint32_t extra_of(const struct tunnels *t, int limit)
+{
+    return limit >= 0 && !t->config.outer.encap_limit_mode ? 8 : 0;
+}
+
 static void check_lengths(const struct tunnels *t, uint32_t inner_len, uint32_t outer_len)
 {
     uint32_t said = t->is_ipip ? tunnelcap_ipip_encap_len(t->ipip, inner_len)
@@ -205,6 +222,14 @@ static void check_gre_header(const struct tunnels *t, const uint8_t *p, uint32_t
                 (gre.has_seq ? 0x1000U : 0U)));
 }
 
+static void check_ttl(const tunnelcap_outer *policy, const uint8_t *p, const uint8_t *inner)
+{
+    uint32_t fixed = policy->ttl != 0 ? policy->ttl : 64;
+    bool copied = policy->ttl == 0 || policy->ttl_mode == TUNNELCAP_TTL_UNIFORM;
+
+    FUZZ_CHECK(reference_ttl(p) == (copied && inner ? reference_ttl(inner) : fixed));
+}
+
 /* Policy fields of the outer IP header; `inner` is the inner IP header, perhaps in an Ethernet
  * frame, or NULL. */
 static void check_policy(const tunnelcap_outer *policy, const uint8_t *p, const uint8_t *inner,
@@ -220,7 +245,7 @@ static void check_policy(const tunnelcap_outer *policy, const uint8_t *p, const 
     if (policy->local.family == TUNNELCAP_IPV6) {
         if (policy->flow_label_mode == TUNNELCAP_FLOW_LABEL_FIXED)
             FUZZ_CHECK((reference_load32(p) & 0xfffff) == policy->flow_label);
-        FUZZ_CHECK(policy->ttl == 0 || p[7] == policy->ttl);
+        check_ttl(policy, p, inner);
         return;
     }
     df = p[6] & 0x40;
@@ -229,12 +254,12 @@ static void check_policy(const tunnelcap_outer *policy, const uint8_t *p, const 
     else
         FUZZ_CHECK(df == (!inner || framed || inner[0] / 16 == 6 || (inner[6] & 0x40)));
     FUZZ_CHECK((reference_load16(p + 4) != 0) == (!df || policy->id_mode == TUNNELCAP_ID_ALWAYS));
-    FUZZ_CHECK(policy->ttl == 0 || p[8] == policy->ttl);
+    check_ttl(policy, p, inner);
 }
 
 /* Check an outer packet around `len` bytes. */
 static void check_outer(const struct tunnels *t, const struct fuzz_packet *packet, uint32_t len,
-                        uint32_t ip_at)
+                        uint32_t ip_at, int limit)
 {
     struct reference_tunnel far_end = {.local = t->config.outer.remote,
                                        .remote = t->config.outer.local,
@@ -245,10 +270,15 @@ static void check_outer(const struct tunnels *t, const struct fuzz_packet *packe
     const uint8_t *p = fuzz_packet_start(packet);
     struct reference_outer outer;
     tunnelcap_peek_result peek = {.size = sizeof(peek)};
-    uint32_t headroom = headroom_of(t);
+    uint32_t headroom = headroom_of(t) + extra_of(t, limit);
 
     FUZZ_CHECK(packet->pkt.off == packet->before.off - headroom);
-    check_lengths(t, len, packet->pkt.len);
+    check_lengths(t, len, packet->pkt.len - extra_of(t, limit));
+    if (t->config.outer.local.family == TUNNELCAP_IPV6)
+        FUZZ_CHECK(reference_limit(p, packet->pkt.len) == (limit >= 0 ? limit - 1
+                                                           : t->config.outer.encap_limit_mode
+                                                               ? 4
+                                                               : -1));
     FUZZ_CHECK(reference_outer_parse(&far_end, p, packet->pkt.len, NULL, &outer));
     FUZZ_CHECK(outer.end == packet->pkt.len);
     check_policy(&t->config.outer, p, ip_at == UINT32_MAX ? NULL : p + headroom + ip_at, ip_at > 0);
@@ -293,11 +323,14 @@ static void check_decap(const struct choice *c, const struct tunnels *t, struct 
     uint32_t outer_tos = reference_tos(p);
     uint32_t ip_at = find_inner_ip(inner, len, ethertype, reference_header_sane);
     uint32_t tos = ip_at != UINT32_MAX ? reference_tos(inner + ip_at) : 0;
+    uint32_t ttl = reference_ttl(p);
     int ecn;
 
     if (c->transit & TRANSIT_MARKS) {
         outer_tos = (outer_tos & 0xfc) | (c->transit & TRANSIT_ECN);
+        ttl -= ttl < c->transit >> TRANSIT_HOPS_AT ? ttl : c->transit >> TRANSIT_HOPS_AT;
         reference_set_tos(p, outer_tos);
+        reference_set_ttl(p, ttl);
     }
     fuzz_packet_snapshot(packet);
     if (t->is_ipip)
@@ -320,6 +353,8 @@ static void check_decap(const struct choice *c, const struct tunnels *t, struct 
                        reference_sum(inner + ip_at, 20, 0) ||
                    inner[ip_at] / 16 == 6);
         reference_set_tos(inner + ip_at, want);
+        if (t->config.outer.ttl_mode == TUNNELCAP_TTL_UNIFORM && ttl < reference_ttl(inner + ip_at))
+            reference_set_ttl(inner + ip_at, ttl);
         /* A checksum of zero has two forms. */
         if (inner[ip_at] / 16 == 4)
             memcpy(inner + ip_at + 10, fuzz_packet_start(packet) + ip_at + 10, 2);
@@ -352,11 +387,16 @@ static void check_refused(const struct tunnels *t, const struct fuzz_packet *pac
 {
     const uint8_t *inner = packet->copy + packet->before.off;
     uint32_t len = carried(inner, packet->before.len, ethertype);
+    int limit = limit_of(t, inner, packet->before.len, ethertype);
+    uint32_t need = headroom_of(t) + extra_of(t, limit);
 
     fuzz_check_status(packet->pkt.status, encap_refusals);
     fuzz_packet_check_unchanged(packet);
-    FUZZ_CHECK(packet->before.off < headroom_of(t) || len + headroom_of(t) > 65535 ||
-               (len == 0 && ethertype == 0));
+    if (packet->pkt.status == TUNNELCAP_E_ENCAP_LIMIT) {
+        FUZZ_CHECK(limit == 0 && len > 0);
+        return;
+    }
+    FUZZ_CHECK(packet->before.off < need || len + need > 65535 || (len == 0 && ethertype == 0));
 }
 
 static void run(const struct choice *c, const struct tunnels *t, struct fuzz_packet *packet)
@@ -368,6 +408,7 @@ static void run(const struct choice *c, const struct tunnels *t, struct fuzz_pac
     uint8_t *inner = packet->copy + packet->before.off;
     uint32_t len = packet->before.len;
     uint32_t ip_at, accepted;
+    int limit;
 
     if (ethertype == TUNNELCAP_ETHERTYPE_ETHERNET)
         meta.ethertype = TUNNELCAP_ETHERTYPE_ETHERNET;
@@ -382,10 +423,12 @@ static void run(const struct choice *c, const struct tunnels *t, struct fuzz_pac
     }
     if (partial)
         finish_checksum(inner, len, &meta);
+    limit = limit_of(t, inner, len, ethertype);
+    FUZZ_CHECK(limit != 0);
     ip_at = find_inner_ip(inner, len, ethertype, whole_header);
     len = carried(inner, len, ethertype);
     FUZZ_CHECK(ethertype != 0 || len > 0);
-    check_outer(t, packet, len, ip_at);
+    check_outer(t, packet, len, ip_at, limit);
 
     inner = malloc(len);
     FUZZ_CHECK(inner != NULL || len == 0);

@@ -204,6 +204,11 @@ def trips():
         bytes(8), 17, HOST4A, HOST4B, fragment=0x2000)
     yield "ipip", bytes([0x80, 0x10, 2, 4, 20, 0]) + number, INNER4
     yield "ipip6", bytes([0x80, 0x0D, 1, 6, 48, 9]) + number, INNER6
+    for limit, options in ((0, 1), (0, 0), (3, 1), (3, 0)):
+        inner = ipv6(bytes([17, 0, 4, 1, limit, 1, 1, 0]) + bytes(16), 60, HOST6A, HOST6B)
+        yield "limit-%d-%d" % (limit, options), bytes([GRE_UDP, 1, options, 0, 79, 0]) + number, inner
+    yield "ttl-uniform", bytes([0, 0, 0x40, 0x47, 64, 0]) + number, INNER4
+    yield "ttl-uniform6", bytes([0x80, 1, 0x42, 0x86, 64, 0]) + number, INNER6
     yield "ethernet", bytes([2, 0, 4, 0, 28, 0]) + number, bytes(64)
     yield "mpls", bytes([0, 0, 16, 0, 24, 0]) + number, bytes([0, 1, 1, 64]) + INNER4
     yield "partial", bytes([0, 0, 0x28, 0, 24, 16]) + number, SYN4

@@ -287,20 +287,73 @@ uint32_t reference_tos(const uint8_t *p)
     return p[0] / 16 == 4 ? p[1] : reference_load16(p) >> 4 & 0xff;
 }
 
-void reference_set_tos(uint8_t *p, uint32_t tos)
+/* Store a byte of an IPv4 header. */
+static void set_byte(uint8_t *p, uint32_t at, uint32_t value)
 {
-    uint32_t rest;
-
-    if (p[0] / 16 == 6) {
-        reference_store16(p, (reference_load16(p) & 0xf00f) | tos << 4);
-        return;
-    }
+    uint32_t shift = at % 2 == 0 ? 8 : 0;
     /* The checksum is what, added to the rest, gives the same sum as before. */
-    rest = reference_sum(p + 10, 2, 0) + (uint32_t)p[1] + (~tos & 0xff) + 0xff00;
-    p[1] = (uint8_t)tos;
+    uint32_t rest =
+        reference_sum(p + 10, 2, 0) + ((uint32_t)p[at] << shift) + (0xffff - (value << shift));
+
+    p[at] = (uint8_t)value;
     while (rest > 0xffff)
         rest = (rest & 0xffff) + (rest >> 16);
     reference_store16(p + 10, rest);
+}
+
+void reference_set_tos(uint8_t *p, uint32_t tos)
+{
+    if (p[0] / 16 == 6)
+        reference_store16(p, (reference_load16(p) & 0xf00f) | tos << 4);
+    else
+        set_byte(p, 1, tos);
+}
+
+uint32_t reference_ttl(const uint8_t *p)
+{
+    return p[0] / 16 == 4 ? p[8] : p[7];
+}
+
+void reference_set_ttl(uint8_t *p, uint32_t ttl)
+{
+    if (p[0] / 16 == 6)
+        p[7] = (uint8_t)ttl;
+    else
+        set_byte(p, 8, ttl);
+}
+
+/* The limit among the options from `at` to `end`, or -1. */
+static int limit_in(const uint8_t *p, uint32_t at, uint32_t end)
+{
+    while (at < end) {
+        uint32_t len = p[at] == 0 ? 1 : at + 1 < end ? p[at + 1] + 2U : end;
+
+        if (len > end - at)
+            return -1;
+        if (p[at] == 4 && len == 3)
+            return p[at + 2];
+        at += len;
+    }
+    return -1;
+}
+
+int reference_limit(const uint8_t *p, size_t len)
+{
+    struct reference_ip ip;
+    uint32_t kind = len > 6 ? p[6] : 0;
+    int limit = -1;
+
+    if (!reference_ip_parse(p, len, &ip) || ip.version != 6)
+        return -1;
+    for (uint32_t at = 40; at < ip.upper && limit < 0;) {
+        uint32_t size = kind == 44 ? 8 : 8U * (p[at + 1] + 1U);
+
+        if (kind == 60)
+            limit = limit_in(p, at + 2, at + size);
+        kind = p[at];
+        at += size;
+    }
+    return limit;
 }
 
 static void repair_udp(uint8_t *p, size_t len, const struct reference_ip *ip)

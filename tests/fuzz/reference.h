@@ -98,6 +98,16 @@ enum {
 void reference_repair(uint8_t *p, size_t len, unsigned repairs, const tunnelcap_addr *from,
                       const tunnelcap_addr *to);
 
+/* The Tunnel Encapsulation Limit (RFC 2473 4.1.1) in the options of an IPv6 packet whose headers
+ * are whole, or -1. */
+int reference_limit(const uint8_t *p, size_t len);
+
+/* TTL or hop limit of the whole IP packet at p. */
+uint32_t reference_ttl(const uint8_t *p);
+
+/* Store a TTL as reference_set_tos() stores a TOS. */
+void reference_set_ttl(uint8_t *p, uint32_t ttl);
+
 /* Store a TOS in the IP packet at p, keeping the IPv4 header checksum as right as it was. */
 void reference_set_tos(uint8_t *p, uint32_t tos);
 

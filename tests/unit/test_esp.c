@@ -39,6 +39,7 @@ START_TEST(config_init_fills_the_documented_defaults)
     memset(&want, 0, sizeof(want));
     want.size = sizeof(want);
     want.outer.ttl = 64;
+    want.outer.df_mode = TUNNELCAP_DF_COPY;
     want.replay_window = 64;
     want.udp_src_port = want.udp_dst_port = 4500;
     want.direction = TUNNELCAP_ESP_OUT;

@@ -144,6 +144,7 @@ START_TEST(init_refuses_modes_out_of_their_lists)
     REFUSE(TUNNELCAP_E_MODE, config.outer.dscp_mode = 3);
     REFUSE(TUNNELCAP_E_MODE, config.outer.ecn_mode = 3);
     REFUSE(TUNNELCAP_E_MODE, config.outer.df_mode = 3);
+    REFUSE(TUNNELCAP_E_MODE, config.outer.ttl_mode = 2);
     REFUSE(TUNNELCAP_E_MODE, config.outer.id_mode = 2);
     REFUSE(TUNNELCAP_E_MODE, config.outer.flow_label_mode = 2);
     REFUSE6(TUNNELCAP_E_MODE, config.outer.encap_limit_mode = 2);

@@ -73,6 +73,7 @@ START_TEST(config_init_fills_the_documented_defaults)
     memset(&want, 0, sizeof(want));
     want.size = sizeof(want);
     want.outer.ttl = 64;
+    want.outer.df_mode = TUNNELCAP_DF_COPY;
     ck_assert_status(tunnelcap_ipip_config_init(&config, sizeof(config)), TUNNELCAP_OK);
     ck_assert_mem_eq(&config, &want, sizeof(want));
     ck_assert_status(tunnelcap_ipip_config_init(NULL, sizeof(config)), TUNNELCAP_E_INVALID);
@@ -141,9 +142,10 @@ START_TEST(init_refuses_what_it_documents)
     REFUSE(TUNNELCAP_E_FLAGS, config.flags = TUNNELCAP_IPIP_ONLY_IPV4 | TUNNELCAP_IPIP_ONLY_IPV6);
     REFUSE(TUNNELCAP_E_FLAGS, config.outer.encap_limit_mode = 1);
     REFUSE(TUNNELCAP_E_MODE, config.outer.df_mode = 3);
+    REFUSE(TUNNELCAP_E_MODE, config.outer.ttl_mode = 2);
     REFUSE(TUNNELCAP_E_ADDRESS, config.outer.remote = config.outer.local);
     REFUSE(TUNNELCAP_E_RANGE, config.outer.dscp = 64);
-    REFUSE(TUNNELCAP_E_RESERVED, config.outer.reserved[10] = 1);
+    REFUSE(TUNNELCAP_E_RESERVED, config.outer.reserved[9] = 1);
     REFUSE(TUNNELCAP_E_VERSION, config.size--);
     ck_assert_ptr_null(ipip);
     test_arena_free(arena);

@@ -215,6 +215,26 @@ static int32_t from_encap(int32_t want)
     return status;
 }
 
+/* An IPv6 packet that may enter no more tunnels. */
+static int32_t from_limit(int32_t want)
+{
+    static const uint8_t option[6] = {4, 1, 0, 1, 1, 0};
+    tunnelcap_gre_config config = test_gre_config("2001:db8::1", "2001:db8::2", 0);
+    tunnelcap_gre *gre = test_gre_new(&config);
+    tunnelcap_lane *lane = test_lane();
+    test_ip ip = test_between("fd00:1::1", "fd00:2::1");
+    (void)want;
+    test_payload(&frame, 10);
+    test_push_ext(&frame, 59, option, sizeof(option));
+    test_push_ip(&frame, &ip, 60);
+    tunnelcap_pkt pkt = test_pkt(frame.bytes, frame.len, 64);
+    int32_t status = test_gre_encap(gre, lane, &pkt, NULL);
+    test_pkt_free(&pkt);
+    tunnelcap_lane_free(lane);
+    tunnelcap_gre_free(gre);
+    return status;
+}
+
 static int32_t from_config(int32_t want)
 {
     tunnelcap_gre_config config = test_gre_config("192.0.2.1", "198.51.100.1", 0);
@@ -540,6 +560,7 @@ static const struct {
     {TUNNELCAP_E_NO_ANSWER, from_icmp},
     {TUNNELCAP_E_RATE_LIMITED, from_icmp},
     {TUNNELCAP_E_ICMP, from_pmtu},
+    {TUNNELCAP_E_ENCAP_LIMIT, from_limit},
     {TUNNELCAP_E_TTL, from_lane},
     {TUNNELCAP_E_HEADROOM, from_encap},
     {TUNNELCAP_E_TAILROOM, from_esp_out},

@@ -113,6 +113,7 @@ static unsigned touch_all(void)
     TOUCH(tunnelcap_lane_size);
     TOUCH(tunnelcap_mss_clamp);
     TOUCH(tunnelcap_mss_config_init);
+    TOUCH(tunnelcap_outer_limit_at);
     TOUCH(tunnelcap_peek);
     TOUCH(tunnelcap_pmtu_answered);
     TOUCH(tunnelcap_pmtu_config_init);
