@@ -288,6 +288,59 @@ def virtio():
     yield "ufo", header(1, 3, 100, 20, 6) + datagram
 
 
+def icmp(kind, code, word, quote, addresses=b""):
+    """An ICMP message; addresses is the pair for ICMPv6."""
+    head = struct.pack(">BBHI", kind, code, 0, word)
+    pseudo = addresses and addresses + struct.pack(">II", len(head + quote), 58)
+    return head[:2] + struct.pack(">H", checksum(pseudo + head + quote)) + head[4:] + quote
+
+
+def icmp_trials():
+    """Names and inputs of the ICMP target: choice, headroom, kind, code, MTU, packet."""
+    parse, build, echo, echo_build, at_icmp, ipv6_flag = 0, 1, 2, 3, 8, 16
+    big4 = ipv4(udp(bytes(900), 1, 2, None), 17, HOST4A, HOST4B)
+    big6 = ipv6(udp(bytes(1300), 1, 2, HOST6A + HOST6B), 17, HOST6A, HOST6B)
+    back4, back6 = (REMOTE4, LOCAL4), (REMOTE6, LOCAL6)
+
+    def trial(what, packet, kind=1, code=0, mtu=576):
+        return bytes([what, 48, kind, code]) + struct.pack(">H", mtu) + packet
+
+    def error4(quote, kind=3, code=4, word=1300):
+        return ipv4(icmp(kind, code, word, quote), 1, *back4)
+
+    def error6(quote, kind=2, code=0, word=1300):
+        return ipv6(icmp(kind, code, word, quote, REMOTE6 + LOCAL6), 58, *back6)
+
+    for kind in range(1, 5):
+        yield f"build4-{kind}", trial(build, big4[:600], kind)
+        yield f"build6-{kind}", trial(build, big6[:200], kind)
+    yield "build-fragment", trial(build, ipv4(bytes(64), 17, HOST4A, HOST4B, fragment=1), 2)
+    yield "build-error", trial(build, error4(INNER4), 2)
+    yield "build-ah", trial(build, ipv6(bytes([58, 4]) + bytes(22) + bytes([1] + [0] * 8), 51,
+                                        HOST6A, HOST6B), 2)
+    yield "parse-gre", trial(parse, error4(ipv4(gre(big4, 0x800, KEY), 47, LOCAL4, REMOTE4)[:300]))
+    yield "parse-short", trial(parse, error4(
+        ipv4(gre(big4, 0x800), 47, LOCAL4, REMOTE4)[:28], word=0))
+    yield "parse-esp", trial(parse, error4(ipv4(bytes(40), 50, LOCAL4, REMOTE4)[:28], 11, 0, 0))
+    yield "parse-udp", trial(parse, error4(ipv4(
+        udp(gre(INNER4, 0x800), 50000, 4754, None), 17, LOCAL4, REMOTE4), 3, 3, 0))
+    yield "parse-sit", trial(parse, error4(ipv4(big6, 41, LOCAL4, REMOTE4)[:400], 3, 1, 0))
+    yield "parse-extended", trial(parse, error4(
+        ipv4(gre(big4, 0x800), 47, LOCAL4, REMOTE4)[:128] + bytes.fromhex("2000dffb00040101"),
+        11, 0, 32 << 16))
+    yield "parse-gre6", trial(parse, error6(ipv6(gre(big6, 0x86DD), 47, LOCAL6, REMOTE6)[:400]))
+    yield "parse-limit", trial(parse, error6(ipv6(ENCAP_LIMIT + gre(INNER4, 0x800), 60, LOCAL6,
+                                                  REMOTE6), 4, 0, 44))
+    yield "parse-at-icmp", trial(parse | at_icmp | ipv6_flag, error6(
+        ipv6(gre(big6, 0x86DD), 47, LOCAL6, REMOTE6)[:400])[40:])
+    yield "parse-information", trial(parse, error4(b"data", 8, 0, 1))
+    yield "echo4", trial(echo, error4(b"data", 8, 0, 1))
+    yield "echo6", trial(echo, error6(b"data", 128, 0, 1))
+    yield "echo-reply", trial(echo, error4(b"data", 0, 0, 1))
+    yield "echo-build4", trial(echo_build, bytes(600), 1, 12, 576)
+    yield "echo-build6", trial(echo_build | ipv6_flag, bytes(600), 1, 12, 0)
+
+
 def main():
     """Write all seeds."""
     folder = pathlib.Path(__file__).parent / "corpus"
@@ -311,6 +364,7 @@ def main():
     seeds["esp_decap"] = dict(esp_trials())
     seeds["fragment"] = dict(splits())
     seeds["gso"] = dict(virtio())
+    seeds["icmp"] = dict(icmp_trials())
     seeds["replay"] = dict(replays())
     for target, inputs in seeds.items():
         (folder / target).mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,9 @@ root=$(cd "$here/../.." && pwd)
 seconds=${1:-10}
 shift || true
 targets=("$@")
-[[ ${#targets[@]} -gt 0 ]] || targets=(esp_decap fragment gre_decap gso ipip_decap mss peek replay roundtrip table)
+if [[ ${#targets[@]} -eq 0 ]]; then
+    targets=(esp_decap fragment gre_decap gso icmp ipip_decap mss peek replay roundtrip table)
+fi
 build=${BUILD:-$(mktemp -d "${TMPDIR:-/tmp}/tunnelcap-fuzz.XXXXXX")}
 cc=${FUZZ_CC:-clang}
 flags=(-std=gnu11 -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all "-I$root/include")
