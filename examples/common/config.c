@@ -90,6 +90,20 @@ static void read_egress_device(const reader_value *value, void *target)
     conf->clamp_egress_count++;
 }
 
+static void read_gro_device(const reader_value *value, void *target)
+{
+    config *conf = target;
+
+    if (!read_device(value, conf->gro_off[conf->gro_off_count]))
+        return;
+    conf->gro_off_count++;
+}
+
+static void read_gro_off(const reader_value *value, void *target)
+{
+    reader_array(value, read_gro_device, target);
+}
+
 static void read_clamp_egress(const reader_value *value, void *target)
 {
     reader_array(value, read_egress_device, target);
@@ -122,6 +136,7 @@ static const reader_field fields[] = {
     {.name = "control", .handle = read_control},
     {.name = "state_dir", .handle = read_state_dir},
     {.name = "clamp_egress", .handle = read_clamp_egress},
+    {.name = "gro_off", .handle = read_gro_off},
     {.name = "gre_tunnels", .handle = read_gre_tunnels},
     {.name = "ipip_tunnels", .handle = read_ipip_tunnels},
     {.name = "ipsec_tunnels", .handle = read_ipsec_tunnels},
@@ -136,7 +151,8 @@ static config *make_room(const json_t *root)
                      json_array_size(json_object_get(root, "ipip_tunnels")) +
                      json_array_size(json_object_get(root, "ipsec_tunnels"));
     size_t routes = json_array_size(json_object_get(root, "routes")) + 2 * tunnels;
-    size_t devices = json_array_size(json_object_get(root, "clamp_egress"));
+    size_t clamped = json_array_size(json_object_get(root, "clamp_egress"));
+    size_t unmerged = json_array_size(json_object_get(root, "gro_off"));
     config *conf = calloc(1, sizeof *conf);
 
     if (conf == NULL)
@@ -144,8 +160,10 @@ static config *make_room(const json_t *root)
     strcpy(conf->tun, CONFIG_DEFAULT_TUN);
     conf->tunnels = calloc(tunnels + 1, sizeof *conf->tunnels);
     conf->routes = calloc(routes + 1, sizeof *conf->routes);
-    conf->clamp_egress = calloc(devices + 1, sizeof *conf->clamp_egress);
-    if (conf->tunnels != NULL && conf->routes != NULL && conf->clamp_egress != NULL)
+    conf->clamp_egress = calloc(clamped + 1, sizeof *conf->clamp_egress);
+    conf->gro_off = calloc(unmerged + 1, sizeof *conf->gro_off);
+    if (conf->tunnels != NULL && conf->routes != NULL && conf->clamp_egress != NULL &&
+        conf->gro_off != NULL)
         return conf;
     config_free(conf);
     return NULL;
@@ -220,6 +238,7 @@ void config_free(config *conf)
     free(conf->tunnels);
     free(conf->routes);
     free(conf->clamp_egress);
+    free(conf->gro_off);
     free(conf->state_dir);
     free(conf);
 }

@@ -82,6 +82,8 @@ typedef struct config {
     size_t route_count;
     config_device *clamp_egress;
     size_t clamp_egress_count;
+    config_device *gro_off;
+    size_t gro_off_count;
 } config;
 
 /* Read a file. Every mistake is written to `errors` as one line with the file's name and its

@@ -9,6 +9,18 @@
 #include "config.h"
 #include "reader.h"
 
+/* What the handlers of a tunnel's fields work on. */
+typedef struct config_draft {
+    const config *conf;
+    config_tunnel *tunnel;
+} config_draft;
+
+/* Fields of tunnels about packets that do not fit; the target is a config_draft. */
+extern const reader_field config_policy_fields[];
+
+/* What follows for the policy of a tunnel once all its fields have been read. */
+void config_complete_policy(config_tunnel *tunnel, reader *rd);
+
 /* Handlers of the elements of gre_tunnels, ipip_tunnels, ipsec_tunnels and routes; the target is
  * the config, whose arrays have room already. */
 reader_handler config_read_gre_tunnel;

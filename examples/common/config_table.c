@@ -4,7 +4,6 @@
 #include "config_parts.h"
 
 enum {
-    LONGEST_PACKET = 65535,
     IPV6_MIN_MTU = 1280,
     PROVISIONAL_MTU =
         1400,            /* of IPsec tunnels: what fits depends on an SA, and there is none yet */
@@ -73,9 +72,9 @@ static void check_mtu(const tunnelcap_table *table, const config *conf, reader *
         if (tunnelcap_table_get_info(table, tunnel->id, &info, sizeof info) != TUNNELCAP_OK)
             continue;
         snprintf(path, sizeof path, "%s.mtu", tunnel->path);
-        if (info.inner_mtu + info.headroom > LONGEST_PACKET)
+        if (tunnel->policy.mtu > info.inner_mtu)
             reader_mistake(rd, path, "%u is above %u, the most that fits an outer packet",
-                           info.inner_mtu, LONGEST_PACKET - info.headroom);
+                           tunnel->policy.mtu, info.inner_mtu);
         if (ipv6 && info.inner_mtu < IPV6_MIN_MTU)
             reader_mistake(rd, path, "%u is below %u, which IPv6 needs", info.inner_mtu,
                            IPV6_MIN_MTU);

@@ -6,12 +6,6 @@
 
 #include <string.h>
 
-/* What the handlers of a tunnel's fields work on. */
-typedef struct draft {
-    const config *conf;
-    config_tunnel *tunnel;
-} draft;
-
 static tunnelcap_outer *outer_of(config_tunnel *tunnel)
 {
     return (tunnelcap_outer *)(uintptr_t)config_outer(tunnel);
@@ -19,7 +13,7 @@ static tunnelcap_outer *outer_of(config_tunnel *tunnel)
 
 static void read_name(const reader_value *value, void *target)
 {
-    draft *d = target;
+    config_draft *d = target;
     const char *name = reader_string(value);
     size_t size = d->tunnel->kind == TUNNELCAP_KIND_ESP ? CONFIG_LONG_NAME_SIZE : CONFIG_NAME_SIZE;
 
@@ -47,7 +41,7 @@ static void read_endpoint(const reader_value *value, tunnelcap_addr *end)
 
 static void read_edge_endpoint(const reader_value *value, void *target)
 {
-    draft *d = target;
+    config_draft *d = target;
     tunnelcap_outer *outer = outer_of(d->tunnel);
 
     read_endpoint(value, d->conf->side == CONFIG_SIDE_EDGE ? &outer->local : &outer->remote);
@@ -55,7 +49,7 @@ static void read_edge_endpoint(const reader_value *value, void *target)
 
 static void read_customer_endpoint(const reader_value *value, void *target)
 {
-    draft *d = target;
+    config_draft *d = target;
     tunnelcap_outer *outer = outer_of(d->tunnel);
 
     read_endpoint(value, d->conf->side == CONFIG_SIDE_EDGE ? &outer->remote : &outer->local);
@@ -73,7 +67,7 @@ static const config_interface *interface_of(const config_tunnel *tunnel, uint8_t
 }
 
 /* The tunnel before `tunnel` whose interface network shares addresses with `inner`, or NULL. */
-static const config_tunnel *find_overlap(const draft *d, const config_interface *inner)
+static const config_tunnel *find_overlap(const config_draft *d, const config_interface *inner)
 {
     for (const config_tunnel *other = d->conf->tunnels; other < d->tunnel; other++) {
         const config_interface *its = interface_of(other, inner->local.family);
@@ -90,7 +84,7 @@ static const config_tunnel *find_overlap(const draft *d, const config_interface 
 }
 
 /* The address in the file is the edge's; the customer has the other one of the same network. */
-static void read_interface(const reader_value *value, const draft *d, uint8_t family,
+static void read_interface(const reader_value *value, const config_draft *d, uint8_t family,
                            const char *wanted, config_interface *inner)
 {
     const char *text = reader_string(value);
@@ -119,21 +113,21 @@ static void read_interface(const reader_value *value, const draft *d, uint8_t fa
 
 static void read_interface4(const reader_value *value, void *target)
 {
-    draft *d = target;
+    config_draft *d = target;
 
     read_interface(value, d, TUNNELCAP_IPV4, "an IPv4 host of a /31 or /30", &d->tunnel->inner4);
 }
 
 static void read_interface6(const reader_value *value, void *target)
 {
-    draft *d = target;
+    config_draft *d = target;
 
     read_interface(value, d, TUNNELCAP_IPV6, "an IPv6 host of a /127", &d->tunnel->inner6);
 }
 
 static void read_ttl(const reader_value *value, void *target)
 {
-    draft *d = target;
+    config_draft *d = target;
     uint32_t ttl = 0;
 
     if (reader_integer(value, 0, UINT8_MAX, &ttl))
@@ -142,14 +136,14 @@ static void read_ttl(const reader_value *value, void *target)
 
 static void read_mtu(const reader_value *value, void *target)
 {
-    draft *d = target;
+    config_draft *d = target;
 
     reader_integer(value, CONFIG_MIN_MTU, UINT16_MAX, &d->tunnel->policy.mtu);
 }
 
 static void read_encap_limit(const reader_value *value, void *target)
 {
-    draft *d = target;
+    config_draft *d = target;
     tunnelcap_outer *outer = outer_of(d->tunnel);
     uint32_t limit = 0;
 
@@ -175,21 +169,21 @@ static void read_one_key(const reader_value *value, tunnelcap_gre_config *gre, u
 
 static void read_key_in(const reader_value *value, void *target)
 {
-    tunnelcap_gre_config *gre = &((draft *)target)->tunnel->encap.gre;
+    tunnelcap_gre_config *gre = &((config_draft *)target)->tunnel->encap.gre;
 
     read_one_key(value, gre, TUNNELCAP_GRE_KEY_IN, &gre->key_in);
 }
 
 static void read_key_out(const reader_value *value, void *target)
 {
-    tunnelcap_gre_config *gre = &((draft *)target)->tunnel->encap.gre;
+    tunnelcap_gre_config *gre = &((config_draft *)target)->tunnel->encap.gre;
 
     read_one_key(value, gre, TUNNELCAP_GRE_KEY_OUT, &gre->key_out);
 }
 
 static void read_key(const reader_value *value, void *target)
 {
-    tunnelcap_gre_config *gre = &((draft *)target)->tunnel->encap.gre;
+    tunnelcap_gre_config *gre = &((config_draft *)target)->tunnel->encap.gre;
 
     read_one_key(value, gre, TUNNELCAP_GRE_KEY_IN | TUNNELCAP_GRE_KEY_OUT, &gre->key_in);
     gre->key_out = gre->key_in;
@@ -197,7 +191,7 @@ static void read_key(const reader_value *value, void *target)
 
 static void read_flag(const reader_value *value, void *target, uint32_t flag)
 {
-    tunnelcap_gre_config *gre = &((draft *)target)->tunnel->encap.gre;
+    tunnelcap_gre_config *gre = &((config_draft *)target)->tunnel->encap.gre;
     bool wanted = false;
 
     if (reader_boolean(value, &wanted) && wanted)
@@ -221,7 +215,7 @@ static void read_in_order(const reader_value *value, void *target)
 
 static void read_udp_port(const reader_value *value, void *target)
 {
-    tunnelcap_gre_config *gre = &((draft *)target)->tunnel->encap.gre;
+    tunnelcap_gre_config *gre = &((config_draft *)target)->tunnel->encap.gre;
     uint32_t port = 0;
 
     if (!reader_integer(value, 1, UINT16_MAX, &port))
@@ -232,27 +226,27 @@ static void read_udp_port(const reader_value *value, void *target)
 
 static void read_key_file(const reader_value *value, void *target)
 {
-    config_read_path(value, &((draft *)target)->tunnel->encap.esp.key_file);
+    config_read_path(value, &((config_draft *)target)->tunnel->encap.esp.key_file);
 }
 
 static void read_state_dir(const reader_value *value, void *target)
 {
-    config_read_path(value, &((draft *)target)->tunnel->encap.esp.state_dir);
+    config_read_path(value, &((config_draft *)target)->tunnel->encap.esp.state_dir);
 }
 
 static void read_udp(const reader_value *value, void *target)
 {
-    reader_boolean(value, &((draft *)target)->tunnel->encap.esp.udp);
+    reader_boolean(value, &((config_draft *)target)->tunnel->encap.esp.udp);
 }
 
 static void read_replay_protection(const reader_value *value, void *target)
 {
-    reader_boolean(value, &((draft *)target)->tunnel->encap.esp.replay_protection);
+    reader_boolean(value, &((config_draft *)target)->tunnel->encap.esp.replay_protection);
 }
 
 static void read_allow_null_cipher(const reader_value *value, void *target)
 {
-    reader_boolean(value, &((draft *)target)->tunnel->encap.esp.allow_null_cipher);
+    reader_boolean(value, &((config_draft *)target)->tunnel->encap.esp.allow_null_cipher);
 }
 
 static void read_psk(const reader_value *value, void *target)
@@ -278,7 +272,7 @@ static const reader_field common_fields[] = {
     {.name = "bgp_status"},
     {.name = "automatic_return_routing"},
     {.name = "scope"},
-    {.name = NULL},
+    {.then = config_policy_fields},
 };
 
 static const reader_field fields[] = {
@@ -358,7 +352,7 @@ static void read_tunnel(const reader_value *value, config *conf, uint8_t kind,
                         const reader_field *its_fields)
 {
     config_tunnel *tunnel = &conf->tunnels[conf->tunnel_count];
-    draft d = {.conf = conf, .tunnel = tunnel};
+    config_draft d = {.conf = conf, .tunnel = tunnel};
 
     memset(tunnel, 0, sizeof *tunnel);
     snprintf(tunnel->path, sizeof tunnel->path, "%.*s", CONFIG_PATH_SIZE - 1, value->path);
@@ -368,6 +362,7 @@ static void read_tunnel(const reader_value *value, config *conf, uint8_t kind,
     reader_object(value, its_fields, &d);
     if (kind == TUNNELCAP_KIND_ESP && json_is_object(value->json))
         complete_ipsec(value, conf, tunnel);
+    config_complete_policy(tunnel, value->reader);
     conf->tunnel_count++;
 }
 

@@ -2,6 +2,8 @@
 /* Copyright (c) 2026, The tunnelcap authors */
 #include "gateway.h"
 
+#include "address.h"
+#include "carry.h"
 #include "stats.h"
 
 #include <errno.h>
@@ -12,132 +14,12 @@
 #include <sys/random.h>
 
 enum {
-    OWN_EVENTS = 6,     /* three signals, the TUN device, the egress queue, the timer */
+    OWN_EVENTS = 7,     /* three signals, the TUN device, the egress queue, two timers */
     KEY_SLOTS_EACH = 4, /* one way and the other, before and after a change of keys */
-    TICK_S = 20         /* what RFC 3948 section 4 suggests for NAT keepalives */
+    ALIVE_S = 20        /* what RFC 3948 section 4 suggests for NAT keepalives */
 };
 
-/* Run the batch through the library, one way or the other. Neither call can fail but by a
- * mistake of this program's. */
-static void carry(gateway *g, int32_t (*data_path)(tunnelcap_lane *, tunnelcap_burst *),
-                  const tunnelcap_meta *meta)
-{
-    g->now_ms = log_now_ms();
-    tunnelcap_burst burst = {.size = sizeof burst,
-                             .now_ns = (uint64_t)g->now_ms * 1000000,
-                             .pkt_count = g->batch.count,
-                             .result_cap = BATCH_SIZE,
-                             .meta_stride = sizeof *meta,
-                             .pkts = g->batch.pkts,
-                             .meta = meta,
-                             .results = g->batch.results};
-
-    int32_t status = data_path(g->lane, &burst);
-    if (status != TUNNELCAP_OK) {
-        log_line("%s", tunnelcap_status_text(status));
-        abort();
-    }
-}
-
-static void mark_active(gateway *g, const tunnelcap_result *result)
-{
-    g->last_ms[result->tunnel - 1] = g->now_ms;
-}
-
-/* A tunnel that had something to send may need more sequence numbers, or have got them. */
-static void mark_sent(gateway *g, const tunnelcap_result *result)
-{
-    ipsec_tunnel *tunnel = ipsec_find(&g->ipsec, result->tunnel);
-
-    if (tunnel != NULL)
-        tunnel->sent = true;
-}
-
-static void on_tun(evutil_socket_t fd, short what, void *arg)
-{
-    gateway *g = arg;
-
-    (void)fd;
-    (void)what;
-    if (!tun_read(&g->tun, &g->batch)) {
-        log_line("the TUN device %s has been taken away", g->tun.name);
-        g->broken = true;
-        event_base_loopbreak(g->base);
-        return;
-    }
-    carry(g, tunnelcap_table_encap, NULL);
-    for (uint32_t i = 0; i < g->batch.count; i++) {
-        mark_sent(g, &g->batch.results[i]);
-        if (g->batch.results[i].action != TUNNELCAP_DO_SEND)
-            continue;
-        mark_active(g, &g->batch.results[i]);
-        sender_add(&g->sender, &g->batch.pkts[i]);
-    }
-    sender_flush(&g->sender);
-    ipsec_reserve(&g->ipsec, g->now_ms);
-}
-
-static void deliver(gateway *g, const tunnelcap_result *result, const tunnelcap_pkt *pkt)
-{
-    mark_active(g, result);
-    if (result->value == TUNNELCAP_ETHERTYPE_IPV4 || result->value == TUNNELCAP_ETHERTYPE_IPV6)
-        tun_write(&g->tun, pkt);
-    else
-        g->undeliverable++;
-}
-
-/* The outer source of a packet that has been unwrapped: sockets that leave the IP header on (for
- * IPv4 only) have put it where the packet was read to, and there it still is. */
-static tunnelcap_addr source(gateway *g, uint32_t i)
-{
-    tunnelcap_addr address = {.family = TUNNELCAP_IPV4};
-
-    if (g->batch.meta[i].at != TUNNELCAP_AT_IP)
-        return g->batch.meta[i].src;
-    memcpy(address.bytes, batch_place(&g->batch, i) + 12, 4);
-    return address;
-}
-
-/* What a verified packet tells about its far end. */
-static void learn(gateway *g, uint32_t i)
-{
-    ipsec_tunnel *tunnel = ipsec_find(&g->ipsec, g->batch.results[i].tunnel);
-
-    if (tunnel == NULL)
-        return;
-    tunnelcap_addr from = source(g, i);
-    ipsec_heard(&g->ipsec, tunnel, &from, g->batch.meta[i].src_port, g->now_ms);
-}
-
-static void on_outer(evutil_socket_t fd, short what, void *arg)
-{
-    const gateway_arrival *arrival = arg;
-    gateway *g = arrival->gateway;
-
-    (void)fd;
-    (void)what;
-    listener_read(&g->listeners, arrival->from, &g->batch);
-    carry(g, tunnelcap_table_decap, g->batch.meta);
-    for (uint32_t i = 0; i < g->batch.count; i++) {
-        const tunnelcap_result *result = &g->batch.results[i];
-        if (result->action == TUNNELCAP_DO_DELIVER) {
-            learn(g, i);
-            deliver(g, result, &g->batch.pkts[i]);
-        } else if (result->action == TUNNELCAP_DO_REPLY) {
-            sender_add(&g->sender, &g->batch.pkts[i]);
-        }
-    }
-    sender_flush(&g->sender);
-}
-
-static void on_egress(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    egress_run(&((gateway *)arg)->egress);
-}
-
-/* One TUN device and one egress port serve all tunnels: the smallest of them sets the limits. */
+/* Egress ports serve all tunnels: the smallest of them sets the limits. */
 static tunnelcap_tunnel_info smallest(const gateway *g)
 {
     tunnelcap_tunnel_info least = {
@@ -153,6 +35,87 @@ static tunnelcap_tunnel_info smallest(const gateway *g)
     return least;
 }
 
+static void tell_path_mtu(const gateway *g, const tunnelcap_event *event)
+{
+    char text[ADDRESS_TEXT_SIZE];
+    bool told = event->addr.family != 0;
+
+    log_line("%s: the path MTU is %u now, was %u%s%s", g->conf->tunnels[event->tunnel - 1].path,
+             event->value, event->before, told ? ", says " : "",
+             told ? address_text(&event->addr, text) : "");
+}
+
+/* What the lane has noticed: when a path MTU changes, so does what servers may answer, and a probe
+ * may be due. */
+static void follow(gateway *g)
+{
+    const struct timeval soon = {.tv_sec = 0};
+    tunnelcap_event events[BATCH_SIZE];
+    bool changed = false;
+    uint32_t count = 0;
+
+    while ((count = tunnelcap_lane_events(g->lane, events, BATCH_SIZE, NULL)) > 0)
+        for (uint32_t i = 0; i < count; i++) {
+            if (events[i].kind != TUNNELCAP_EVENT_PMTU)
+                continue;
+            tell_path_mtu(g, &events[i]);
+            changed = true;
+        }
+    if (changed) {
+        tunnelcap_tunnel_info least = smallest(g);
+        egress_set_limits(&g->egress, least.limit4, least.limit6);
+    }
+    if (changed || g->tick_soon)
+        event_add(g->tick, &soon);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    gateway *g = arg;
+
+    (void)fd;
+    (void)what;
+    int64_t wait_ms = carry_tick(g);
+    const struct timeval wait = {.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
+    event_add(g->tick, &wait);
+    follow(g);
+}
+
+static void on_tun(evutil_socket_t fd, short what, void *arg)
+{
+    gateway *g = arg;
+
+    (void)fd;
+    (void)what;
+    if (!tun_read(&g->tun, &g->batch)) {
+        log_line("the TUN device %s has been taken away", g->tun.name);
+        g->broken = true;
+        event_base_loopbreak(g->base);
+        return;
+    }
+    carry_in(g);
+    follow(g);
+}
+
+static void on_outer(evutil_socket_t fd, short what, void *arg)
+{
+    const gateway_arrival *arrival = arg;
+    gateway *g = arrival->gateway;
+
+    (void)fd;
+    (void)what;
+    listener_read(&g->listeners, arrival->from, &g->batch);
+    carry_out(g, listener_has_errors(arrival->from));
+    follow(g);
+}
+
+static void on_egress(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    egress_run(&((gateway *)arg)->egress);
+}
+
 static void on_hangup(evutil_socket_t number, short what, void *arg)
 {
     gateway *g = arg;
@@ -164,13 +127,12 @@ static void on_hangup(evutil_socket_t number, short what, void *arg)
         return;
     }
     tunnelcap_tunnel_info least = smallest(g);
-    tun_set_mtu(&g->tun, least.inner_mtu);
     egress_set_limits(&g->egress, least.limit4, least.limit6);
     log_line("the key files have been read anew");
 }
 
 /* Open NAT bindings, keep them open, and see how long the keys will last. */
-static void on_tick(evutil_socket_t fd, short what, void *arg)
+static void on_alive(evutil_socket_t fd, short what, void *arg)
 {
     gateway *g = arg;
 
@@ -234,9 +196,31 @@ static bool open_base(gateway *g)
     return true;
 }
 
+/* Fragments of outer packets the kernel puts together before sockets see them; those of inner
+ * packets are put together here, where a tunnel says so. */
+static bool open_reassembly(gateway *g, const uint8_t *seed)
+{
+    tunnelcap_reassembly_config reassembly;
+    int32_t status = TUNNELCAP_OK;
+
+    for (size_t i = 0; g->reassembly == NULL && i < g->conf->tunnel_count; i++) {
+        if ((g->conf->tunnels[i].policy.flags & TUNNELCAP_TUNNEL_REASSEMBLE) == 0)
+            continue;
+        tunnelcap_reassembly_config_init(&reassembly, sizeof reassembly);
+        status = tunnelcap_reassembly_new(&reassembly, seed, NULL, &g->reassembly);
+        if (status == TUNNELCAP_OK)
+            status = tunnelcap_table_set_reassembly(g->lane, NULL, g->reassembly);
+        if (status == TUNNELCAP_OK)
+            continue;
+        log_line("%s", tunnelcap_status_text(status));
+        return false;
+    }
+    return true;
+}
+
 static bool open_table(gateway *g)
 {
-    uint8_t seeds[2][TUNNELCAP_SEED_SIZE];
+    uint8_t seeds[3][TUNNELCAP_SEED_SIZE];
     tunnelcap_lane_config lane_config;
 
     if (getrandom(seeds, sizeof seeds, 0) != (ssize_t)sizeof seeds) {
@@ -253,12 +237,14 @@ static bool open_table(gateway *g)
         status = tunnelcap_table_attach(g->table, g->lane);
     if (status != TUNNELCAP_OK)
         log_line("%s", tunnelcap_status_text(status));
-    return status == TUNNELCAP_OK && ipsec_load(&g->ipsec, g->table, g->lane);
+    return status == TUNNELCAP_OK && ipsec_load(&g->ipsec, g->table, g->lane) &&
+           open_reassembly(g, seeds[2]);
 }
 
 static bool open_memory(gateway *g)
 {
-    g->batch.memory = malloc((size_t)BATCH_SIZE * (BATCH_HEADROOM + BATCH_ROOM));
+    g->batch.spares_used = BATCH_SPARES;
+    g->batch.memory = malloc((size_t)BATCH_RESULTS * BATCH_PLACE);
     g->last_ms = calloc(g->conf->tunnel_count, sizeof *g->last_ms);
     g->arrivals = calloc(g->listeners.count, sizeof *g->arrivals);
     if (g->batch.memory != NULL && g->last_ms != NULL && g->arrivals != NULL)
@@ -270,14 +256,27 @@ static bool open_memory(gateway *g)
 /* What only IPsec tunnels need. */
 static bool watch_ipsec(gateway *g)
 {
-    const struct timeval tick = {.tv_sec = TICK_S};
+    const struct timeval alive = {.tv_sec = ALIVE_S};
 
     if (g->ipsec.count == 0)
         return true;
-    if (!watch(g, SIGHUP, EV_SIGNAL, NULL, on_hangup, g) || !watch(g, -1, 0, &tick, on_tick, g))
+    if (!watch(g, SIGHUP, EV_SIGNAL, NULL, on_hangup, g) || !watch(g, -1, 0, &alive, on_alive, g))
         return false;
-    on_tick(-1, 0, g);
+    on_alive(-1, 0, g);
     return true;
+}
+
+static bool watch_paths(gateway *g)
+{
+    const struct timeval soon = {.tv_sec = 0};
+
+    g->tick = evtimer_new(g->base, on_tick, g);
+    if (g->tick != NULL)
+        g->events[g->event_count++] = g->tick;
+    if (g->tick != NULL && event_add(g->tick, &soon) == 0)
+        return true;
+    log_line("cannot watch the time");
+    return false;
 }
 
 static bool watch_all(gateway *g)
@@ -301,13 +300,14 @@ static bool open_all(gateway *g, const char *control_path)
         return false;
     tunnelcap_tunnel_info least = smallest(g);
     return control_open(&g->control, g->base, control_path, on_ask, g) &&
-           tun_open(&g->tun, g->conf, least.inner_mtu) &&
+           merging_open(&g->merging, g->conf) && tun_open(&g->tun, g->conf) &&
            egress_open(&g->egress, g->conf, least.limit4, least.limit6) && watch_all(g) &&
-           watch_ipsec(g);
+           watch_paths(g) && watch_ipsec(g);
 }
 
 static void close_all(gateway *g)
 {
+    merging_close(&g->merging);
     egress_close(&g->egress);
     tun_close(&g->tun);
     control_close(&g->control);
@@ -320,6 +320,7 @@ static void close_all(gateway *g)
     tunnelcap_table_free(g->table);
     ipsec_close(&g->ipsec);
     tunnelcap_lane_free(g->lane);
+    tunnelcap_reassembly_free(g->reassembly);
     if (g->base != NULL)
         event_base_free(g->base);
     free(g->batch.memory);
@@ -343,8 +344,8 @@ int gateway_run(const config *conf, const char *control_path)
     g->sender.v4.fd = -1;
     g->sender.v6.fd = -1;
     if (open_all(g, control_path)) {
-        printf("ready: %s with MTU %u, %zu tunnels, control socket %s\n", g->tun.name, g->tun.mtu,
-               conf->tunnel_count, control_path);
+        printf("ready: %s, %zu tunnels, smallest MTU %u, control socket %s\n", g->tun.name,
+               conf->tunnel_count, smallest(g).inner_mtu, control_path);
         fflush(stdout);
         event_base_dispatch(g->base);
         status = g->broken ? 1 : 0;

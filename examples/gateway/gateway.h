@@ -13,6 +13,7 @@
 #include "egress.h"
 #include "ipsec.h"
 #include "listener.h"
+#include "merging.h"
 #include "sender.h"
 #include "tun.h"
 
@@ -41,12 +42,16 @@ typedef struct gateway {
     gateway_arrival *arrivals; /* one for each listener */
     sender sender;
     egress egress;
+    merging merging;
     control control;
     int64_t started_ms;
     int64_t now_ms;         /* when the burst at hand came */
     int64_t *last_ms;       /* for each tunnel: when it last carried a packet, 0 for never */
     uint64_t undeliverable; /* packets out of tunnels that are not IP */
     bool broken;            /* the TUN device was taken away */
+    bool tick_soon;         /* something has come that tells of a path */
+    struct event *tick;     /* when path MTUs want attention; one of the events */
+    tunnelcap_reassembly *reassembly; /* NULL if no tunnel reassembles inner packets */
 } gateway;
 
 /* Run until SIGINT or SIGTERM. `control` is the path of the control socket. Returns the

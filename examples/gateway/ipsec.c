@@ -84,7 +84,8 @@ static bool set_tunnel(tunnelcap_table *table, const ipsec_tunnel *t, const ipse
 {
     tunnelcap_tunnel policy = t->conf->policy;
 
-    policy.mtu = set->mtu;
+    if (out == NULL)
+        policy.mtu = set->mtu; /* without an SA nothing tells what fits the path */
     int32_t status = tunnelcap_table_set_esp(table, t->conf->id, &policy, out);
     return status == TUNNELCAP_OK || refused(t, &set->out, status);
 }
@@ -161,7 +162,7 @@ void ipsec_reserve(ipsec *all, int64_t now_ms)
             continue;
         t->sent = false;
         tunnelcap_esp_get_state(t->now.out.esp, &state, sizeof state);
-        bool few = sequence_left(t->now.numbers, state.seq, now_ms) < BATCH_MOST_SENT;
+        bool few = sequence_left(t->now.numbers, state.seq, now_ms) < BATCH_RESULTS;
         if (few != t->paused)
             pause_sending(all, t, few);
     }

@@ -27,7 +27,7 @@ typedef struct ipsec_set {
     uint32_t sender_id;                        /* of the outbound SA */
     sequence *numbers;                         /* of the outbound SA */
     uint64_t seq_first;                        /* the first one with this sender id */
-    uint32_t mtu;                              /* inner */
+    uint32_t mtu;                              /* inner, by what is known without packets */
     uint16_t local_port;                       /* where ESP in UDP arrives; 0 without UDP */
 } ipsec_set;
 

@@ -269,7 +269,11 @@ static bool set_mtu(const work *w, const tunnelcap_esp *esp)
     ipsec_tunnel *t = w->tunnel;
     uint32_t wanted = t->conf->policy.mtu;
 
-    t->next.mtu = wanted != 0 ? wanted : tunnelcap_esp_inner_mtu(esp, PATH_MTU);
+    uint32_t path = t->conf->policy.path_mtu;
+
+    t->next.mtu = wanted;
+    if (wanted == 0)
+        t->next.mtu = tunnelcap_esp_inner_mtu(esp, path != 0 ? path : PATH_MTU);
     if (tunnelcap_esp_encap_len(esp, t->next.mtu) != 0)
         return true;
     log_line("%s.mtu: %u does not fit an outer packet", t->conf->path, wanted);

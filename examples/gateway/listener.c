@@ -6,7 +6,9 @@
 #include "endpoint.h"
 
 #include <errno.h>
+#include <linux/icmp.h>
 #include <linux/sock_diag.h>
+#include <netinet/icmp6.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +22,23 @@ enum {
     DAD_PAUSE_NS = 100000000
 };
 
+/* Of all ICMP, errors are what tells of a tunnel's path. */
+static void want_errors(int fd, uint8_t protocol)
+{
+    if (protocol == IPPROTO_ICMP) {
+        const struct icmp_filter errors = {
+            .data =
+                ~(1U << ICMP_DEST_UNREACH | 1U << ICMP_TIME_EXCEEDED | 1U << ICMP_PARAMETERPROB)};
+        setsockopt(fd, SOL_RAW, ICMP_FILTER, &errors, sizeof errors);
+    } else if (protocol == IPPROTO_ICMPV6) {
+        struct icmp6_filter errors;
+        ICMP6_FILTER_SETBLOCKALL(&errors);
+        for (int type = ICMP6_DST_UNREACH; type <= ICMP6_PARAM_PROB; type++)
+            ICMP6_FILTER_SETPASS(type, &errors);
+        setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &errors, sizeof errors);
+    }
+}
+
 static int open_socket(const listener *l)
 {
     int family = l->local.family == TUNNELCAP_IPV6 ? AF_INET6 : AF_INET;
@@ -30,6 +49,7 @@ static int open_socket(const listener *l)
 
     if (fd < 0)
         return -1;
+    want_errors(fd, l->protocol);
     /* Beyond the system's limit if we may, else up to it. */
     if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) != 0)
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
@@ -122,6 +142,10 @@ static bool open_for_ipsec(listeners *all, const config_tunnel *tunnel, const ip
 
 static bool open_for(listeners *all, const config_tunnel *tunnel, const ipsec *keys)
 {
+    bool ipv4 = config_outer(tunnel)->local.family == TUNNELCAP_IPV4;
+
+    if (!want(all, tunnel, ipv4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, 0))
+        return false;
     if (tunnel->kind == TUNNELCAP_KIND_ESP)
         return open_for_ipsec(all, tunnel, keys);
     if (tunnel->kind == TUNNELCAP_KIND_IPIP)
@@ -195,6 +219,11 @@ static void fill_meta(const listener *from, struct msghdr *message, const endpoi
     else
         meta->src_port = 0; /* raw sockets leave no promise about it */
     take_ancillary(message, meta);
+}
+
+bool listener_has_errors(const listener *l)
+{
+    return l->protocol == IPPROTO_ICMP || l->protocol == IPPROTO_ICMPV6;
 }
 
 void listener_read(listeners *all, const listener *from, batch *b)

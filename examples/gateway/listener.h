@@ -11,7 +11,8 @@
 #include "ipsec.h"
 #include "log.h"
 
-enum { LISTENERS_PER_TUNNEL = 2 }; /* at most: IP in IP needs protocols 4 and 41, ESP 50 and UDP */
+/* At most: IP in IP needs protocols 4 and 41, ESP 50 and UDP, and all need ICMP. */
+enum { LISTENERS_PER_TUNNEL = 3 };
 
 typedef struct listener {
     int fd;
@@ -31,6 +32,9 @@ typedef struct listeners {
  * them then too. */
 bool listeners_open(listeners *all, const config *conf, const ipsec *keys);
 void listeners_close(listeners *all);
+
+/* Whether it gives ICMP errors, and not packets of tunnels. */
+bool listener_has_errors(const listener *l);
 
 /* Read packets until there are no more or the batch is full. */
 void listener_read(listeners *all, const listener *from, batch *b);

@@ -4,39 +4,18 @@
 
 #include "address.h"
 #include "log.h"
+#include "merging.h"
 #include "netlink.h"
 
-#include <linux/ethtool.h>
-#include <linux/sockios.h>
 #include <net/if.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-/* Whether a device merges received packets (generic receive offload). */
-static bool merges(const char *name)
-{
-    struct ethtool_value gro = {.cmd = ETHTOOL_GGRO};
-    struct ifreq request = {.ifr_data = (char *)&gro};
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-    if (fd < 0)
-        return false;
-    snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name);
-    bool on = ioctl(fd, SIOCETHTOOL, &request) == 0 && gro.data != 0;
-    close(fd);
-    return on;
-}
-
-/* The kernel merges TCP segments inside GRE and IP in IP before a raw socket sees them, and
- * leaves their checksum for hardware to finish. Such packets are worthless to us. */
 static void warn_about_merging(unsigned device)
 {
     char name[IF_NAMESIZE];
 
-    if (if_indextoname(device, name) != NULL && merges(name))
-        log_line("note: %s merges packets, which damages TCP in tunnels: ethtool -K %s gro off",
+    if (if_indextoname(device, name) != NULL && merging_is_on(name))
+        log_line("note: %s merges packets, which damages TCP in tunnels: \"gro_off\": [\"%s\"] "
+                 "switches that off",
                  name, name);
 }
 

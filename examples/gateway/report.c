@@ -79,10 +79,19 @@ static void print_members(const json_t *object)
     }
 }
 
+/* "  fragments made: 3", if there were any. */
+static void print_some(const char *what, uint64_t count)
+{
+    char text[NUMBER_SIZE];
+
+    if (count > 0)
+        printf("  %s: %s", what, grouped(count, text));
+}
+
 static void print_direction(const char *name, int width, const char *word, const json_t *counters)
 {
     const json_t *reasons = json_object_get(counters, "reasons");
-    uint64_t keepalives = number(counters, "replied");
+    uint64_t icmp = number(counters, "icmp_sent");
     char packets[NUMBER_SIZE];
     char inner[NUMBER_SIZE];
     char outer[NUMBER_SIZE];
@@ -99,8 +108,11 @@ static void print_direction(const char *name, int width, const char *word, const
         fputs("  ", stdout);
         print_members(reasons);
     }
-    if (keepalives > 0)
-        printf("  keepalives answered: %s", grouped(keepalives, packets));
+    print_some("keepalives answered", number(counters, "replied") - icmp);
+    print_some("ICMP errors sent", icmp);
+    print_some("ICMP errors heeded", number(counters, "icmp_received"));
+    print_some("fragments made", number(counters, "fragments"));
+    print_some("reassembled", number(counters, "reassembled"));
     putchar('\n');
 }
 
@@ -175,13 +187,15 @@ static void print_tunnels(const json_t *tunnels, int width)
     size_t index = 0;
     json_t *tunnel = NULL;
 
-    printf("\n%-*s  %-7s  %-6s  %-*s  %-*s  %5s  %5s  %5s\n", width, "TUNNEL", "KIND", "STATE",
-           local, "LOCAL", remote, "REMOTE", "MTU", "MSS4", "MSS6");
+    printf("\n%-*s  %-7s  %-6s  %-*s  %-*s  %5s  %-8s  %5s  %5s  %5s\n", width, "TUNNEL", "KIND",
+           "STATE", local, "LOCAL", remote, "REMOTE", "PATH", "FROM", "MTU", "MSS4", "MSS6");
     json_array_foreach(tunnels, index, tunnel)
     {
-        printf("%-*s  %-7s  %-6s  %-*s  %-*s  %5" PRIu64 "  %5" PRIu64 "  %5" PRIu64 "\n", width,
-               string(tunnel, "name"), string(tunnel, "kind"), string(tunnel, "state"), local,
-               string(tunnel, "local"), remote, string(tunnel, "remote"), number(tunnel, "mtu"),
+        printf("%-*s  %-7s  %-6s  %-*s  %-*s  %5" PRIu64 "  %-8s  %5" PRIu64 "  %5" PRIu64
+               "  %5" PRIu64 "\n",
+               width, string(tunnel, "name"), string(tunnel, "kind"), string(tunnel, "state"),
+               local, string(tunnel, "local"), remote, string(tunnel, "remote"),
+               number(tunnel, "path_mtu"), string(tunnel, "path_mtu_source"), number(tunnel, "mtu"),
                number(tunnel, "mss4"), number(tunnel, "mss6"));
     }
     printf("\n%-*s  %-3s  %13s  %8s  %8s  %7s  %7s\n", width, "TUNNEL", "WAY", "PACKETS", "INNER",
@@ -238,9 +252,8 @@ void report_print(const json_t *stats)
     int width = widest(tunnels, "name");
 
     width = width < NAME_WIDTH ? NAME_WIDTH : width;
-    printf("tunnelcap-gateway %s, %s side, TUN device %s with MTU %" PRIu64 ", up ",
-           string(stats, "version"), string(stats, "side"), string(tun, "name"),
-           number(tun, "mtu"));
+    printf("tunnelcap-gateway %s, %s side, TUN device %s, up ", string(stats, "version"),
+           string(stats, "side"), string(tun, "name"));
     print_uptime(number(stats, "uptime_ms") / 1000);
     print_tunnels(tunnels, width);
     print_strays(json_object_get(stats, "no_tunnel"), width);

@@ -33,6 +33,12 @@ static json_t *counters(const gateway *g, uint64_t id, uint32_t direction,
     set_count(object, "outer_bytes", c->outer_bytes);
     set_count(object, "clamped", c->clamped);
     set_count(object, "replied", c->replied);
+    set_count(object, "fragments", c->fragments);
+    set_count(object, "kept", c->kept);
+    set_count(object, "reassembled", c->reassembled);
+    set_count(object, "icmp_sent", c->icmp_sent);
+    set_count(object, "icmp_received", c->icmp_received);
+    set_count(object, "local", c->local);
     set_count(object, "refused", c->refused);
     json_object_set_new(object, "reasons", reasons(g, id, direction));
     return object;
@@ -114,6 +120,23 @@ static void add_ends(json_t *object, const tunnelcap_addr *local, const tunnelca
                                             : json_string(address_text(remote, text)));
 }
 
+/* What is known of the way to the far end. */
+static void add_path(json_t *object, const gateway *g, uint64_t id, uint32_t path_mtu)
+{
+    static const char *const sources[] = {[TUNNELCAP_PMTU_PRESUMED] = "presumed",
+                                          [TUNNELCAP_PMTU_ICMP] = "icmp",
+                                          [TUNNELCAP_PMTU_PROBED] = "probed"};
+    tunnelcap_pmtu_info info;
+    uint64_t now_ns = (uint64_t)log_now_ms() * 1000000;
+
+    set_count(object, "path_mtu", path_mtu);
+    if (tunnelcap_table_get_pmtu(g->table, id, now_ns, &info, sizeof info) != TUNNELCAP_OK)
+        return;
+    json_object_set_new(object, "path_mtu_source", json_string(sources[info.source]));
+    set_count(object, "path_mtu_age_s", info.age_ns / 1000000000);
+    set_count(object, "path_mtu_probing", info.probing);
+}
+
 static json_t *tunnel_json(const gateway *g, const config_tunnel *tunnel)
 {
     const ipsec_tunnel *keyed = ipsec_find(&g->ipsec, tunnel->id);
@@ -129,6 +152,7 @@ static json_t *tunnel_json(const gateway *g, const config_tunnel *tunnel)
     set_count(object, "mtu", info.inner_mtu);
     set_count(object, "mss4", info.limit4);
     set_count(object, "mss6", info.limit6);
+    add_path(object, g, tunnel->id, info.path_mtu);
     add_counters(object, g, tunnel->id);
     if (keyed != NULL)
         json_object_set_new(object, "sas", sas_json(&keyed->now));
@@ -140,7 +164,6 @@ static json_t *tun_json(const gateway *g)
     json_t *object = json_object();
 
     json_object_set_new(object, "name", json_string(g->tun.name));
-    set_count(object, "mtu", g->tun.mtu);
     set_count(object, "multicast", g->tun.multicast);
     set_count(object, "undeliverable", g->undeliverable);
     json_object_set_new(object, "read_errors", log_tally_json(&g->tun.read_errors));

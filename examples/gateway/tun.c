@@ -15,6 +15,10 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+/* Every tunnel has an MTU of its own, and it may change. With the largest MTU there is, the kernel
+ * leaves it to the library to fragment packets and to tell their senders. */
+enum { TUN_MTU = 65535 };
+
 static const char node[] = "/dev/net/tun";
 
 /* Say why the device could not be made, and what can be done about it. */
@@ -158,10 +162,10 @@ static bool add_route(const tun *t, struct mnl_socket *nl, const config_route *r
 
 static bool set_up(tun *t, struct mnl_socket *nl, const config *conf)
 {
-    int error = netlink_up(nl, t->device, t->mtu);
+    int error = netlink_up(nl, t->device, TUN_MTU);
 
     if (error != 0) {
-        log_line("cannot set %s up with MTU %u: %s", t->name, t->mtu, strerror(error));
+        log_line("cannot set %s up with MTU %d: %s", t->name, TUN_MTU, strerror(error));
         return false;
     }
     for (size_t i = 0; i < conf->tunnel_count; i++)
@@ -176,13 +180,12 @@ static bool set_up(tun *t, struct mnl_socket *nl, const config *conf)
     return path_check(nl, conf, t->device);
 }
 
-bool tun_open(tun *t, const config *conf, uint32_t mtu)
+bool tun_open(tun *t, const config *conf)
 {
     struct mnl_socket *nl = NULL;
 
     *t = (tun){.fd = -1,
                .name = conf->tun,
-               .mtu = mtu,
                .read_errors.what = "reading from the TUN device",
                .write_errors.what = "writing to the TUN device"};
     if (!make_device(t))
@@ -199,23 +202,6 @@ bool tun_open(tun *t, const config *conf, uint32_t mtu)
     bool done = set_up(t, nl, conf);
     netlink_close(nl);
     return done;
-}
-
-void tun_set_mtu(tun *t, uint32_t mtu)
-{
-    struct mnl_socket *nl = NULL;
-
-    if (mtu == t->mtu)
-        return;
-    int error = netlink_open(&nl);
-    if (error == 0) {
-        error = netlink_up(nl, t->device, mtu);
-        netlink_close(nl);
-    }
-    if (error == 0)
-        t->mtu = mtu;
-    else
-        log_line("cannot set the MTU of %s to %u: %s", t->name, mtu, strerror(error));
 }
 
 void tun_close(tun *t)

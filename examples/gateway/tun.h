@@ -13,19 +13,15 @@
 typedef struct tun {
     int fd; /* -1 while closed */
     const char *name;
-    unsigned device; /* its interface index */
-    uint32_t mtu;
+    unsigned device;    /* its interface index */
     uint64_t multicast; /* packets read that no tunnel here takes */
     log_tally read_errors;
     log_tally write_errors;
 } tun;
 
-/* Make the device with its MTU, addresses and routes. False after a line that says what is
- * wrong; the caller closes the device then too. */
-bool tun_open(tun *t, const config *conf, uint32_t mtu);
-
-/* Have another MTU from now on; where that fails, a line says so. */
-void tun_set_mtu(tun *t, uint32_t mtu);
+/* Make the device with its addresses and routes. False after a line that says what is wrong; the
+ * caller closes the device then too. */
+bool tun_open(tun *t, const config *conf);
 
 /* Everything that tun_open() made goes with the device. */
 void tun_close(tun *t);

@@ -14,6 +14,7 @@ import traceback
 import cases_carry
 import cases_esp
 import cases_mss
+import cases_mtu
 import cases_ovs
 import cases_policy
 import cases_strongswan
@@ -60,9 +61,9 @@ def run_case(lab, name, function):
 
 def main():
     build, cache, kernel, *patterns = sys.argv[1:]
-    chosen = [(name, function) for module in (cases_carry, cases_policy, cases_mss, cases_tap,
-                                                 cases_ovs, cases_esp, cases_strongswan,
-                                                 cases_tshark)
+    chosen = [(name, function) for module in (cases_carry, cases_policy, cases_mss, cases_mtu,
+                                                 cases_tap, cases_ovs, cases_esp,
+                                                 cases_strongswan, cases_tshark)
               for name, function in module.cases()
               if not patterns or any(fnmatch.fnmatch(name, pattern) for pattern in patterns)]
     image = kernel_peer.Image(kernel, cache)

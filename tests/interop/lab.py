@@ -62,11 +62,6 @@ def host(*command, check=True, timeout=30):
     return done.stdout
 
 
-def mtu_of_host(device):
-    """The MTU of a device in our namespace (/sys may show that of another)."""
-    return json.loads(host("ip", "-j", "link", "show", device))[0]["mtu"]
-
-
 def wait_for(condition, seconds, why):
     """Poll until the condition holds; its value."""
     end = time.monotonic() + seconds

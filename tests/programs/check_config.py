@@ -84,7 +84,16 @@ RIGHT = [
     ("an IPsec tunnel as the service has it", ipsec(
         id="x", psk_metadata={"last_generated_on": "2026-01-01"}, description="x",
         health_check={"enabled": True}, custom_remote_identities={"fqdn_id": "x"})),
-    ("devices and socket", {"tun": "tc0", "control": "/tmp/x.sock",
+    ("packets that do not fit", {
+        "gre_tunnels.0.clear_dont_fragment_bit": True, "gre_tunnels.0.fragment": "outer",
+        "gre_tunnels.0.reassemble": True, "gre_tunnels.0.clamp_mss": False,
+        "gre_tunnels.0.path_mtu": 9000, "gre_tunnels.0.path_mtu_discovery": "probe",
+        "gre_tunnels.0.path_mtu_floor": 68, "gre_tunnels.1.fragment": "refuse",
+        "gre_tunnels.1.path_mtu_discovery": "fixed", "ipip_tunnels.0.fragment": "inner",
+        "ipip_tunnels.0.path_mtu_discovery": "learn"}),
+    ("probes over IPv6", {
+        "gre_tunnels.1.interface_address": None, "gre_tunnels.1.path_mtu_discovery": "probe"}),
+    ("devices and socket", {"gro_off": ["eth0", "eth1"], "tun": "tc0", "control": "/tmp/x.sock",
                             "clamp_egress": ["eth0", "ppp+"]}),
 ]
 
@@ -99,6 +108,18 @@ WRONG = [
     ({"control": "/" + "x" * 200}, ["control: the path has 201 characters, not 1 to 107"]),
     ({"clamp_egress": "eth0"}, ["clamp_egress: must be an array"]),
     ({"clamp_egress": ["eth0", "-j"]}, ["clamp_egress[1]: "]),
+    ({"gro_off": ["eth0", ""]}, ["gro_off[1]: "]),
+    ({"gre_tunnels.0.fragment": "middle"},
+     ['gre_tunnels[0].fragment: "middle" is not inner, outer or refuse']),
+    ({"gre_tunnels.0.path_mtu": 1400, "gre_tunnels.0.mtu": 1377},
+     ["gre_tunnels[0].mtu: 1377 is above 1376, the most that fits an outer packet"]),
+    ({"gre_tunnels.0.path_mtu": 67}, ["gre_tunnels[0].path_mtu: 67 is below 68"]),
+    ({"gre_tunnels.0.path_mtu_floor": 1281},
+     ["gre_tunnels[0].path_mtu_floor: 1281 is above 1280"]),
+    ({"gre_tunnels.0.clear_dont_fragment_bit": 1},
+     ["gre_tunnels[0].clear_dont_fragment_bit: must be true or false"]),
+    ({"ipip_tunnels.0.path_mtu_discovery": "probe"},
+     ["ipip_tunnels[0]: path_mtu_discovery is probe, which needs interface_address"]),
     ({"gre_tunnels": {}, "routes": None}, ["gre_tunnels: must be an array"]),
     ({"gre_tunnels.2": 7}, ["gre_tunnels[2]: must be an object"]),
     ({"gre_tunnels": [], "ipip_tunnels": None, "routes": []}, ["there is no tunnel in it"]),

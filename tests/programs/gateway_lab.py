@@ -16,10 +16,12 @@ import ctypes
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -93,13 +95,17 @@ def cable(node1, dev1, node2, dev2, *pairs):
         run("ip", "addr", "add", two, "dev", dev2, *flags, node=node2)
 
 
-def make_network():
-    for node in NODES:
+def make_nodes(nodes):
+    for node in nodes:
         run("ip", "netns", "add", PREFIX + node)
         run("ip", "link", "set", "lo", "up", node=node)
         run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1",
             "net.ipv6.conf.all.keep_addr_on_down=1", "net.ipv4.conf.all.rp_filter=0",
             "net.ipv4.conf.default.rp_filter=0", node=node)
+
+
+def make_network():
+    make_nodes(NODES)
     # Strict about sources, as many hosts are, although clients' packets come out of tunnels while
     # the way back to them leads elsewhere: the gateway has to cope.
     run("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=1", node="cust")
@@ -126,8 +132,8 @@ def add_routes(*nodes):
         run("ip", "route", "replace", "default", "via", f"2001:db8:{gate}::1", node=node)
 
 
-def remove_network():
-    for node in NODES:
+def remove_nodes(nodes):
+    for node in nodes:
         run("ip", "netns", "del", PREFIX + node, check=False)
 
 
@@ -148,7 +154,7 @@ class Gateway:
         self.file = os.path.join(directory, node + ".json")
         with open(self.file, "w", encoding="ascii") as file:
             json.dump(config, file)
-        command = ["ip", "netns", "exec", PREFIX + node] if node in NODES else []
+        command = [] if node == "user" else ["ip", "netns", "exec", PREFIX + node]
         self.log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen([*command, *prefix, program, "run", self.file], text=True,
                                         stdout=subprocess.PIPE, stderr=self.log)
@@ -250,3 +256,37 @@ def expect_refusal(t, name, words, program, directory, config, prefix=()):
     text = gateway.messages()
     t.check(name, not gateway.line and status == 1 and words in text, (gateway.line, text))
     t.check(f"{name}: nothing left behind", not leftovers("edge"), leftovers("edge"))
+
+
+def obstacle(tools):
+    """Why this cannot be run here, or None."""
+    if os.geteuid() != 0:
+        return "not root"
+    if not os.path.exists("/dev/net/tun"):
+        return "no /dev/net/tun"
+    for tool in ("ip", "sysctl", "unshare", *tools):
+        if shutil.which(tool) is None:
+            return f"no {tool}"
+    if run("unshare", "-n", "true", check=False).returncode != 0:
+        return "network namespaces are not allowed"
+    return None
+
+
+def main(name, tools, nodes, check_all):
+    """What the program given on the command line does between namespaces; an exit status."""
+    if len(sys.argv) != 2:
+        print(f"usage: {name}.py PROGRAM        (the path of tunnelcap-gateway)", file=sys.stderr)
+        return 2
+    t = Results()
+    reason = obstacle(tools)
+    if reason:
+        t.skip(name, reason)
+        return t.close()
+    directory = tempfile.mkdtemp()
+    os.chmod(directory, 0o777)  # some gateways run as another user
+    try:
+        check_all(t, os.path.abspath(sys.argv[1]), directory)
+    finally:
+        remove_nodes(nodes)
+        shutil.rmtree(directory)
+    return t.close()
