@@ -67,6 +67,7 @@ static const struct {
     {"table_routes", test_table_routes_suite},
     {"table_sas", test_table_sas_suite},
     {"threads", test_threads_suite},
+    {"top", test_top_suite},
     {"transform", test_transform_suite},
     {"version", test_version_suite},
     {"wire", test_wire_suite},

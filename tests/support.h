@@ -88,6 +88,7 @@ Suite *test_table_path_suite(void);
 Suite *test_table_routes_suite(void);
 Suite *test_table_sas_suite(void);
 Suite *test_threads_suite(void);
+Suite *test_top_suite(void);
 Suite *test_transform_suite(void);
 Suite *test_version_suite(void);
 Suite *test_wire_suite(void);

@@ -25,6 +25,7 @@
 #include <tunnelcap/reassembly.h>
 #include <tunnelcap/status.h>
 #include <tunnelcap/table.h>
+#include <tunnelcap/top.h>
 #include <tunnelcap/version.h>
 
 #endif

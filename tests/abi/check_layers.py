@@ -21,7 +21,7 @@ LAYERS = [
     ["flow"],
     ["lane"],
     ["outer"],
-    ["gre", "ipip", "esp", "mss", "peek", "icmp", "pmtu", "health", "history", "fragment", "gso",
+    ["gre", "ipip", "esp", "mss", "peek", "icmp", "pmtu", "health", "history", "top", "fragment", "gso",
      "reassembly"],
     ["table"],
 ]

@@ -281,6 +281,17 @@ FIELD(tunnelcap_history_bucket, state_ppm, 20, 20);
 FIELD(tunnelcap_history_bucket, encap, 24, 24);
 FIELD(tunnelcap_history_bucket, decap, 72, 72);
 
+STRUCT(tunnelcap_top_config, 16, 16);
+FIELD(tunnelcap_top_config, size, 0, 0);
+FIELD(tunnelcap_top_config, flags, 4, 4);
+FIELD(tunnelcap_top_config, keys, 8, 8);
+FIELD(tunnelcap_top_config, key_size, 12, 12);
+
+STRUCT(tunnelcap_top_item, 56, 56);
+FIELD(tunnelcap_top_item, weight, 0, 0);
+FIELD(tunnelcap_top_item, error, 8, 8);
+FIELD(tunnelcap_top_item, key, 16, 16);
+
 STRUCT(tunnelcap_mss_config, 24, 24);
 FIELD(tunnelcap_mss_config, size, 0, 0);
 FIELD(tunnelcap_mss_config, flags, 4, 4);
@@ -757,6 +768,8 @@ VALUE(TUNNELCAP_HISTORY_SPANS, 4);
 VALUE(TUNNELCAP_HISTORY_LATE, 1);
 VALUE(TUNNELCAP_HISTORY_PARTIAL, 2);
 VALUE(TUNNELCAP_HISTORY_RESTART, 4);
+VALUE(TUNNELCAP_TOP_KEY_MAX, 40);
+VALUE(TUNNELCAP_TOP_SEED_SIZE, 16);
 VALUE(TUNNELCAP_MSS_FLOOR4, 536);
 VALUE(TUNNELCAP_MSS_FLOOR6, 1220);
 VALUE(TUNNELCAP_MSS_BELOW_FLOOR, 1);

@@ -158,6 +158,21 @@ static int32_t use_history_bucket(uint32_t size, uint8_t tail)
     return status;
 }
 
+static int32_t use_top(uint32_t size, uint8_t tail)
+{
+    tunnelcap_top_config *config = block(size);
+    tunnelcap_top *top = NULL;
+    int32_t status = tunnelcap_top_config_init(config, size);
+
+    if (status == TUNNELCAP_OK) {
+        ((uint8_t *)config)[size - 1] |= tail;
+        status = tunnelcap_top_new(config, seed, NULL, &top);
+        tunnelcap_top_free(top);
+    }
+    free(config);
+    return status;
+}
+
 static int32_t use_mss(uint32_t size, uint8_t tail)
 {
     tunnelcap_mss_config *config = block(size);
@@ -507,6 +522,7 @@ int main(void)
         {"tunnelcap_health_info", use_health_info, 80, 80, 0},
         {"tunnelcap_history_config", use_history, 24, 24, 1},
         {"tunnelcap_history_bucket", use_history_bucket, 120, 120, 0},
+        {"tunnelcap_top_config", use_top, 16, 16, 1},
         {"tunnelcap_mss_config", use_mss, 24, 24, 1},
         {"tunnelcap_fragment_config", use_fragment, 16, 16, 1},
         {"tunnelcap_reassembly_config", use_reassembly, 32, 32, 1},

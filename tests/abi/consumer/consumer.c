@@ -178,6 +178,15 @@ static unsigned touch_all(void)
     TOUCH(tunnelcap_table_size);
     TOUCH(tunnelcap_table_tick);
     TOUCH(tunnelcap_table_tunnel_at);
+    TOUCH(tunnelcap_top_add);
+    TOUCH(tunnelcap_top_clear);
+    TOUCH(tunnelcap_top_config_init);
+    TOUCH(tunnelcap_top_fini);
+    TOUCH(tunnelcap_top_free);
+    TOUCH(tunnelcap_top_init);
+    TOUCH(tunnelcap_top_list);
+    TOUCH(tunnelcap_top_new);
+    TOUCH(tunnelcap_top_size);
     TOUCH(tunnelcap_transform_check);
     TOUCH(tunnelcap_tunnel_init);
     TOUCH(tunnelcap_version);
