@@ -254,7 +254,6 @@ static int32_t compose(const tunnelcap_icmp_error *error, uint8_t family, head *
 static int32_t look_behind_ah(const uint8_t *p, uint32_t len, tunnelcap_i_ip *ip)
 {
     uint32_t count = 0;
-    uint32_t fragment = ip->fragment;
     uint32_t size;
     int32_t status;
 
@@ -275,7 +274,6 @@ static int32_t look_behind_ah(const uint8_t *p, uint32_t len, tunnelcap_i_ip *ip
         status = tunnelcap_i_ip_walk(p, ip->payload, len, ip->protocol, ip);
         if (status != TUNNELCAP_OK)
             return status;
-        ip->fragment |= (uint8_t)fragment;
     }
     return TUNNELCAP_OK;
 }

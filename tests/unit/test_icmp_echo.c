@@ -88,6 +88,8 @@ START_TEST(df_and_identification_are_the_callers)
     draw(false, false, &ip, sizeof(text));
     test_ok(tunnelcap_icmp_echo_build(&echo, text, &pkt));
     ck_assert_mem_eq(pkt.buf, frame.bytes, frame.len);
+    pkt.off = 64 - 40 + 1; /* headroom is not for the packet */
+    ck_assert_status(tunnelcap_icmp_echo_build(&echo, text, &pkt), TUNNELCAP_E_TAILROOM);
     test_pkt_free(&pkt);
 }
 END_TEST

@@ -86,6 +86,8 @@ START_TEST(icmp_without_its_type_is_not_answered)
         frame.len = 0;
         test_push_ip(&frame, &ip, six ? ICMP6 : ICMP);
         ck_assert_status(answer_kind(TUNNELCAP_ICMP_UNREACHABLE), TUNNELCAP_E_NO_ANSWER);
+        frame.bytes[frame.len++] = 128; /* padding is no type */
+        ck_assert_status(answer_kind(TUNNELCAP_ICMP_UNREACHABLE), TUNNELCAP_E_NO_ANSWER);
         push_icmp(&ip, six ? 128 : 8);
         frame.len = six ? 40 : 20; /* it was there, but is cut off */
         ck_assert_status(answer_kind(TUNNELCAP_ICMP_UNREACHABLE), TUNNELCAP_E_NO_ANSWER);
@@ -284,12 +286,16 @@ START_TEST(errors_behind_an_authentication_header_are_seen)
         test_push_ip(&frame, &ip, AH);
         ck_assert_status(answer_kind(TUNNELCAP_ICMP_UNREACHABLE), TUNNELCAP_E_MALFORMED);
         uint8_t ahs[17 * 8];
-        for (uint32_t i = 0; i < sizeof(ahs); i++)
-            ahs[i] = i % 8 == 0 ? AH : 0;
-        frame.len = 0;
-        test_push(&frame, ahs, sizeof(ahs));
-        test_push_ip(&frame, &ip, AH);
-        ck_assert_status(answer_kind(TUNNELCAP_ICMP_UNREACHABLE), TUNNELCAP_E_MALFORMED);
+        for (uint32_t count = 16; count <= 17; count++) { /* one more than good faith needs */
+            memset(ahs, 0, sizeof(ahs));
+            for (uint32_t i = 0; i < count; i++)
+                ahs[i * 8] = i + 1 < count ? AH : UDP;
+            frame.len = 0;
+            test_push(&frame, ahs, count * 8);
+            test_push_ip(&frame, &ip, AH);
+            ck_assert_status(answer_kind(TUNNELCAP_ICMP_UNREACHABLE),
+                             count == 16 ? TUNNELCAP_OK : TUNNELCAP_E_MALFORMED);
+        }
     }
 }
 END_TEST

@@ -331,6 +331,11 @@ START_TEST(extensions_from_before_rfc_4884_are_seen_by_their_checksum)
         if (flip < 12)
             quoted.bytes[128 + flip] ^= 0x10;
     }
+    quoted.bytes[128] = 0x30; /* right, but of another version */
+    quoted.bytes[130] -= 0x10;
+    wrap(false, 11, 0, 0, 140);
+    test_ok(parse(NULL, &got));
+    ck_assert_uint_eq(got.quote_len, 140);
     memset(quoted.bytes + 128, 0, 12);
     quoted.bytes[128] = 0x20; /* a checksum of zero says nothing */
     memset(quoted.bytes + 132, 0xff, 2);
@@ -396,6 +401,8 @@ START_TEST(a_quote_of_somebody_elses_packet_is_not_believed)
             ck_assert_uint_eq(got.src.family == 0, of_source);
         }
         quote_gre(!six, 0, 100);
+        if (six) /* the same four bytes as the source of the other family begins with */
+            memcpy(quoted.bytes + 12, test_addr(A6).bytes, 4);
         wrap(six, six ? 1 : 3, 1, 0, 80);
         ck_assert_status(parse(NULL, &got), TUNNELCAP_E_ICMP);
         ck_assert_uint_eq(got.kind, TUNNELCAP_ICMP_UNREACHABLE);

@@ -138,12 +138,13 @@ END_TEST
 
 START_TEST(a_tunnel_nested_too_deeply_is_unreachable)
 {
-    static const uint8_t limit[6] = {4, 1, 0, 1, 1, 0};
+    static const uint8_t limit[6] = {4, 1, 0, 1, 1, 0}, longer[6] = {4, 2, 0, 0, 1, 0};
     for (unsigned six = 0; six <= 1; six++) {
         for (uint32_t pointer = 38; pointer <= 60; pointer++) {
             test_ip ip = inner_ip(six), outer = outer_ip(true);
             test_udp_packet(&quoted, &ip, 100);
             test_push_ext(&quoted, six ? IPV6 : IPV4, limit, sizeof(limit));
+            outer.dst = test_addr("2001:db8:b::401"); /* an address is no option */
             test_push_ip(&quoted, &outer, OPTIONS);
             wrap(true, 4, 0, pointer, 140);
             if (pointer == 44) /* the option's value */
@@ -153,6 +154,9 @@ START_TEST(a_tunnel_nested_too_deeply_is_unreachable)
         }
     }
     wrap(true, 4, 2, 44, 140);
+    refuse(TUNNELCAP_E_NO_ANSWER);
+    memcpy(quoted.bytes + 42, longer, sizeof(longer));
+    wrap(true, 4, 0, 44, 140);
     refuse(TUNNELCAP_E_NO_ANSWER);
     wrap(true, 4, 0, UINT32_MAX, 140);
     refuse(TUNNELCAP_E_NO_ANSWER);
