@@ -567,6 +567,9 @@ START_TEST(every_truncation_is_told_and_every_flip_survived)
     static const uint8_t six[6] = {1, 4, 0, 0, 0, 0};
     tunnelcap_fragment_config config = kit_config(68, CLEAR_DF | AS_SOURCE, 5);
     test_ip ip = ends6();
+    udp4(0, 200);
+    test_truncation(frame.bytes, frame.len, TUNNELCAP_E_TRUNCATED, feed, &config);
+    ck_assert_uint_gt(test_flips(frame.bytes, frame.len, 0, feed, &config), 0);
     options4(0, options, sizeof(options), 200);
     test_truncation(frame.bytes, frame.len, TUNNELCAP_E_TRUNCATED, feed, &config);
     ck_assert_uint_gt(test_flips(frame.bytes, frame.len, 0, feed, &config), 0);
