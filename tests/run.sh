@@ -210,7 +210,7 @@ stage_sanitize() {
 stage_threads() {
     build_in threads -DTUNNELCAP_SANITIZE=thread -DTUNNELCAP_EXAMPLES=OFF
     CK_FORK=no "$builds/threads/tests/tunnelcap-unit" threads table_data gre_encap \
-        replay esp_threads crypto_gcm
+        replay esp_threads crypto_gcm pmtu_threads
 }
 
 stage_valgrind() {
