@@ -216,22 +216,21 @@ TUNNELCAP_API void tunnelcap_reassembly_free(tunnelcap_reassembly *reassembly);
  * @retval TUNNELCAP_E_MALFORMED     not IP; a header that contradicts itself; no data; a length
  *                                   that is no multiple of 8 though more is to follow; an end
  *                                   beyond 65535 bytes; more than 16 extension headers or more
- *                                   than ::TUNNELCAP_REASSEMBLY_HEADER_MAX bytes of them
+ *                                   than ::TUNNELCAP_REASSEMBLY_HEADER_MAX bytes of them; or, for
+ *                                   a set: it tells two ends of the datagram, holds bytes behind
+ *                                   its end, or makes more than 65535 bytes
  * @retval TUNNELCAP_E_CHECKSUM      IPv4 header checksum
  * @retval TUNNELCAP_E_TINY_FRAGMENT a first fragment that holds fewer than 20 bytes of TCP, 12 of
  *                                   SCTP or DCCP, or not all extension headers of IPv6; or TCP at
  *                                   offset 8
- *
- * These refuse the fragment and leave its set alone. The next ones discard the set, and come again
- * for each later fragment of it until it times out:
- * @retval TUNNELCAP_E_OVERLAP       fragments overlap
- * @retval TUNNELCAP_E_MALFORMED     the set tells two ends of the datagram, holds bytes behind its
- *                                   end, or makes more than 65535 bytes
- * @retval TUNNELCAP_E_ECN           the set holds both CE and Not-ECT
- * @retval TUNNELCAP_E_FULL          the set is larger than one source's share of the memory
- *
+ * @retval TUNNELCAP_E_OVERLAP       a set: fragments overlap
+ * @retval TUNNELCAP_E_ECN           a set: it holds both CE and Not-ECT
+ * @retval TUNNELCAP_E_FULL          a set: it is larger than one source's share of the memory
  * @retval TUNNELCAP_E_INVALID       reassembly or pkt is NULL, a window is not inside its buffer,
  *                                   out shares memory with pkt, or meta.at is unknown
+ *
+ * Where a set is refused it is discarded, and the status comes again for each later fragment of it
+ * until it times out; any other failure refuses the fragment and leaves its set alone.
  *
  * Threads  the object's thread
  * Cost     no allocation; copies the fragment in, but for the one that completes a datagram, and
