@@ -60,11 +60,8 @@ _Noreturn void check_fail(const char *file, int line, const char *format, ...)
 #define ck_assert_int_eq(a, b)  check_compare(intmax_t, "jd", a, ==, b)
 #define ck_assert_int_ne(a, b)  check_compare(intmax_t, "jd", a, !=, b)
 #define ck_assert_int_lt(a, b)  check_compare(intmax_t, "jd", a, <, b)
-<<<<<<< HEAD
 #define ck_assert_int_le(a, b)  check_compare(intmax_t, "jd", a, <=, b)
 #define ck_assert_int_gt(a, b)  check_compare(intmax_t, "jd", a, >, b)
-=======
->>>>>>> abefa12 (tests/cross: one more comparison of libcheck's)
 #define ck_assert_int_ge(a, b)  check_compare(intmax_t, "jd", a, >=, b)
 #define ck_assert_ptr_eq(a, b)                                                                     \
     ck_assert_msg((const void *)(a) == (const void *)(b), "%s and %s differ", #a, #b)
