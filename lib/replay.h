@@ -38,20 +38,6 @@ static inline uint32_t tunnelcap_i_replay_words(uint32_t window)
     return words;
 }
 
-/* The highest bit that is set, of some. */
-static inline uint32_t tunnelcap_i_replay_highest(uint32_t bits)
-{
-#ifdef __GNUC__
-    return 31u - (uint32_t)__builtin_clz(bits);
-#else
-    uint32_t n = 31;
-
-    while (!(bits >> n & 1))
-        n--;
-    return n;
-#endif
-}
-
 /* The highest number verified. */
 TUNNELCAP_I_INLINE uint64_t tunnelcap_i_replay_top(tunnelcap_i_replay *r)
 {
@@ -64,7 +50,7 @@ TUNNELCAP_I_INLINE uint64_t tunnelcap_i_replay_top(tunnelcap_i_replay *r)
     word = TUNNELCAP_I_LOAD_ACQ(r->words[top >> 5 & r->mask]);
     if ((uint32_t)(word >> 32) != (uint32_t)(top >> 5) || (uint32_t)word == 0)
         return top;
-    highest = top >> 5 << 5 | tunnelcap_i_replay_highest((uint32_t)word);
+    highest = top >> 5 << 5 | tunnelcap_i_highest_bit((uint32_t)word);
     return highest > top ? highest : top;
 }
 
@@ -145,7 +131,7 @@ TUNNELCAP_I_INLINE uint32_t tunnelcap_i_replay_commit_block(tunnelcap_i_replay *
     uint32_t fresh;
 
     if (r->window == 0) {
-        tunnelcap_i_replay_raise(r, block << 5 | tunnelcap_i_replay_highest(bits));
+        tunnelcap_i_replay_raise(r, block << 5 | tunnelcap_i_highest_bit(bits));
         return bits;
     }
     slot = &r->words[block & r->mask];
@@ -154,7 +140,7 @@ TUNNELCAP_I_INLINE uint32_t tunnelcap_i_replay_commit_block(tunnelcap_i_replay *
         fresh = tunnelcap_i_replay_new_of(r, block, bits, tunnelcap_i_replay_top(r), word);
         if (fresh == 0)
             return 0;
-        tunnelcap_i_replay_raise(r, block << 5 | tunnelcap_i_replay_highest(fresh));
+        tunnelcap_i_replay_raise(r, block << 5 | tunnelcap_i_highest_bit(fresh));
         marked = (uint32_t)(word >> 32) == (uint32_t)block ? word : (uint64_t)(uint32_t)block << 32;
     } while (!TUNNELCAP_I_SWAP_IF_ORDERED(*slot, word, marked | fresh));
     return fresh;

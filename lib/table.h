@@ -96,7 +96,7 @@ typedef struct tunnelcap_i_sa {
     uint32_t place;
 } tunnelcap_i_sa;
 
-enum { TUNNELCAP_I_LENGTHS = 129 };
+enum { TUNNELCAP_I_LENGTHS = 129, TUNNELCAP_I_LENGTH_SETS = (TUNNELCAP_I_LENGTHS + 31) / 32 };
 
 /* Numbers of a view; its arrays follow in memory (see tunnelcap_i_view). Entries of the hashes
  * are indices + 1; 0 is empty. */
@@ -104,9 +104,10 @@ typedef struct tunnelcap_i_view_head {
     uint32_t tunnel_count;
     uint32_t route_count;
     uint32_t sa_count;
-    uint32_t sa_hint;                         /* no entry of `sas` before this one is free */
-    uint32_t free_hint;                       /* no entry of `routes` before this one is free */
-    uint32_t lengths[2][TUNNELCAP_I_LENGTHS]; /* routes by family and prefix length */
+    uint32_t sa_hint;                          /* no entry of `sas` before this one is free */
+    uint32_t free_hint;                        /* no entry of `routes` before this one is free */
+    uint32_t lengths[2][TUNNELCAP_I_LENGTHS];  /* routes by family and prefix length */
+    uint32_t used[2][TUNNELCAP_I_LENGTH_SETS]; /* bits of those lengths that there are */
 } tunnelcap_i_view_head;
 
 typedef struct tunnelcap_i_view {

@@ -41,6 +41,20 @@ void tunnelcap_i_count_other(tunnelcap_i_counters *c, const tunnelcap_result *re
     }
 }
 
+void tunnelcap_i_settle(const tunnelcap_i_run *run, const tunnelcap_i_item *item, int32_t status)
+{
+    tunnelcap_i_settle_plain(run, item, status);
+}
+
+void tunnelcap_i_clamp_learned(const tunnelcap_i_tunnel *tunnel, uint32_t mtu,
+                               tunnelcap_i_item *item, const tunnelcap_meta *meta)
+{
+    tunnelcap_i_mss mss;
+
+    tunnelcap_i_tunnel_mss(tunnel, mtu, &mss);
+    tunnelcap_i_clamped(item, tunnelcap_i_mss_clamp(&mss, item->pkt, meta));
+}
+
 int32_t tunnelcap_i_room(const tunnelcap_i_run *run, uint32_t results, uint32_t spares)
 {
     const tunnelcap_burst *burst = run->burst;

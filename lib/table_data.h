@@ -91,8 +91,8 @@ static inline uint32_t tunnelcap_i_stripped_len(const tunnelcap_meta *meta)
 
 /* Write the status of a packet whose result says what to do with it, and count it. Padding behind
  * it counts nowhere; headers that a socket has taken off count as part of the outer packet. */
-static inline void tunnelcap_i_settle(const tunnelcap_i_run *run, const tunnelcap_i_item *item,
-                                      int32_t status)
+TUNNELCAP_I_INLINE void tunnelcap_i_settle_plain(const tunnelcap_i_run *run,
+                                                 const tunnelcap_i_item *item, int32_t status)
 {
     tunnelcap_i_counters *c = tunnelcap_i_run_counters(run, item->place);
 
@@ -113,6 +113,9 @@ static inline void tunnelcap_i_settle(const tunnelcap_i_run *run, const tunnelca
     if (item->result->flags & TUNNELCAP_RESULT_CLAMPED)
         tunnelcap_i_count_add(&c->clamped, 1);
 }
+
+/* The same as a call, for all but the loops. */
+void tunnelcap_i_settle(const tunnelcap_i_run *run, const tunnelcap_i_item *item, int32_t status);
 
 /* Whether `results` more results, and `spares` spares, can be had: TUNNELCAP_OK, TUNNELCAP_I_STOP
  * if only not in this call, or TUNNELCAP_E_FULL. The packet's own result is taken already. */
@@ -216,22 +219,25 @@ static inline void tunnelcap_i_ttl_add(const tunnelcap_pkt *pkt, int32_t step)
                                                             tunnelcap_i_load16(p + 8)));
 }
 
-/* Clamp an inner packet to the tunnel as its path is now. What cannot be clamped is carried as it
- * is. */
-static inline void tunnelcap_i_clamp(const tunnelcap_i_tunnel *tunnel, uint32_t mtu,
-                                     tunnelcap_i_item *item, const tunnelcap_meta *meta)
+/* Note what the clamp did. What cannot be clamped is carried as it is. */
+static inline void tunnelcap_i_clamped(tunnelcap_i_item *item, int32_t status)
 {
-    tunnelcap_i_mss learned;
-    const tunnelcap_i_mss *mss = &tunnel->mss;
-    int32_t status;
-
-    if (mtu != tunnel->mtu) {
-        tunnelcap_i_tunnel_mss(tunnel, mtu, &learned);
-        mss = &learned;
-    }
-    status = tunnelcap_i_mss_clamp(mss, item->pkt, meta);
     if (status == TUNNELCAP_MSS_CLAMPED || status == TUNNELCAP_MSS_INSERTED)
         item->result->flags |= TUNNELCAP_RESULT_CLAMPED;
+}
+
+/* Clamp an inner packet where the inner MTU is not the one that the tunnel began with. */
+void tunnelcap_i_clamp_learned(const tunnelcap_i_tunnel *tunnel, uint32_t mtu,
+                               tunnelcap_i_item *item, const tunnelcap_meta *meta);
+
+/* Clamp an inner packet to the tunnel as its path is now. */
+TUNNELCAP_I_INLINE void tunnelcap_i_clamp(const tunnelcap_i_tunnel *tunnel, uint32_t mtu,
+                                          tunnelcap_i_item *item, const tunnelcap_meta *meta)
+{
+    if (mtu == tunnel->mtu)
+        tunnelcap_i_clamped(item, tunnelcap_i_mss_clamp(&tunnel->mss, item->pkt, meta));
+    else
+        tunnelcap_i_clamp_learned(tunnel, mtu, item, meta);
 }
 
 /* Wrap one packet by its tunnel, outside of the jobs. */
@@ -284,7 +290,7 @@ TUNNELCAP_I_INLINE int32_t tunnelcap_i_carry(tunnelcap_lane *lane, tunnelcap_bur
             break;
         }
         if (status != TUNNELCAP_I_DONE)
-            tunnelcap_i_settle(&run, &item, status);
+            tunnelcap_i_settle_plain(&run, &item, status);
     }
     if (run.jobs != 0)
         jobs(&run);

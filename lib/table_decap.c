@@ -62,8 +62,8 @@ static int32_t read_tunnel_header(const uint8_t *p, tunnelcap_i_facts *f)
     }
 }
 
-static int32_t read_outer(const tunnelcap_pkt *pkt, const tunnelcap_meta *meta, uint32_t outer_vrf,
-                          tunnelcap_i_facts *f)
+TUNNELCAP_I_INLINE int32_t read_outer(const tunnelcap_pkt *pkt, const tunnelcap_meta *meta,
+                                      uint32_t outer_vrf, tunnelcap_i_facts *f)
 {
     const uint8_t *p = pkt->buf + pkt->off;
     size_t bytes;
@@ -84,29 +84,33 @@ static int32_t read_outer(const tunnelcap_pkt *pkt, const tunnelcap_meta *meta, 
     return read_tunnel_header(p, f);
 }
 
-/* 1 if an inner packet is addressed to the far end that has wrapped it: sent on, it would come
- * back for ever. ICMP echo is exempt: probes are addressed like that. */
-static uint32_t is_loop(const tunnelcap_i_tunnel *tunnel, const uint8_t *p,
-                        const tunnelcap_i_ip *ip)
+/* 1 if an inner packet is addressed to an address of its own family. */
+TUNNELCAP_I_INLINE uint32_t is_to(const tunnelcap_i_ip *ip, const uint8_t *addr)
+{
+    const uint8_t *dst = ip->src + ip->addr_len;
+
+    return tunnelcap_i_word32(dst) == tunnelcap_i_word32(addr) &&
+           (ip->family == TUNNELCAP_IPV4 || memcmp(dst, addr, 16) == 0);
+}
+
+/* 1 if a packet to the far end that has wrapped it is no ICMP echo: sent on, it would come back for
+ * ever. Probes are addressed like that. */
+static uint32_t is_loop(const uint8_t *p, const tunnelcap_i_ip *ip)
 {
     uint8_t type = p[ip->payload < ip->total ? ip->payload : 0];
 
-    if (!(tunnel->flags & TUNNELCAP_TUNNEL_LOOP_GUARD) || ip->family != tunnel->key.family ||
-        memcmp(ip->src + ip->addr_len, tunnel->key.addr, ip->addr_len) != 0)
-        return 0;
     if (ip->protocol == TUNNELCAP_I_PROTO_ICMP && (type == 0 || type == 8))
         return 0;
     return ip->protocol != TUNNELCAP_I_PROTO_ICMPV6 || (type != 128 && type != 129);
 }
 
 /* 1 if an inner packet is addressed to our own address inside the tunnel: it goes no further. */
-static uint32_t is_ours(const tunnelcap_i_tunnel *tunnel, const tunnelcap_i_ip *ip)
+TUNNELCAP_I_INLINE uint32_t is_ours(const tunnelcap_i_tunnel *tunnel, const tunnelcap_i_ip *ip)
 {
     const tunnelcap_addr *own =
         ip->family == TUNNELCAP_IPV4 ? &tunnel->interface4 : &tunnel->interface6;
 
-    return own->family == ip->family &&
-           memcmp(own->bytes, ip->src + ip->addr_len, ip->addr_len) == 0;
+    return own->family == ip->family && is_to(ip, own->bytes);
 }
 
 /* What the table does with an IP packet that has come out of a tunnel; it can be read. */
@@ -116,7 +120,8 @@ TUNNELCAP_I_INLINE int32_t deliver_ip(tunnelcap_i_run *run, tunnelcap_i_item *it
     tunnelcap_result *result = item->result;
     uint8_t *p = item->pkt->buf + item->pkt->off;
 
-    if (is_loop(tunnel, p, ip))
+    if ((tunnel->flags & TUNNELCAP_TUNNEL_LOOP_GUARD) && ip->family == tunnel->key.family &&
+        is_to(ip, tunnel->key.addr) && is_loop(p, ip))
         return TUNNELCAP_E_LOOP;
     if (is_ours(tunnel, ip)) {
         if (tunnelcap_i_is_answer(tunnel, item->pkt, ip)) {
@@ -251,7 +256,7 @@ void tunnelcap_i_decap_jobs(tunnelcap_i_run *run)
             tunnelcap_i_leave_hole(run, note.result + 1); /* unless it is used */
         status = finish(run, &item, &note, tunnelcap_i_esp_jobs(run->lane) + i);
         if (status != TUNNELCAP_I_DONE)
-            tunnelcap_i_settle(run, &item, status);
+            tunnelcap_i_settle_plain(run, &item, status);
     }
     tunnelcap_i_close_up(run);
 }
@@ -260,16 +265,9 @@ void tunnelcap_i_decap_jobs(tunnelcap_i_run *run)
 TUNNELCAP_I_INLINE int32_t unwrap(tunnelcap_i_run *run, tunnelcap_i_item *item,
                                   tunnelcap_i_tunnel *tunnel)
 {
-    tunnelcap_result *result = item->result;
     tunnelcap_gre_rx rx;
     int32_t status;
 
-    if (tunnel->flags & TUNNELCAP_TUNNEL_REASSEMBLE) {
-        status = tunnelcap_i_inner_room(run, item);
-        if (status != TUNNELCAP_OK)
-            return status;
-        result = item->result;
-    }
     if (tunnel->key.kind == TUNNELCAP_KIND_IPIP) {
         status = tunnelcap_i_ipip_decap(&tunnel->as.ipip, item->pkt, item->meta);
         return status == TUNNELCAP_OK ? deliver(run, item, tunnel, ip_ethertype(item->pkt), NULL)
@@ -279,18 +277,18 @@ TUNNELCAP_I_INLINE int32_t unwrap(tunnelcap_i_run *run, tunnelcap_i_item *item,
     if (status == TUNNELCAP_OK)
         return deliver(run, item, tunnel, rx.protocol, NULL);
     if (status == TUNNELCAP_KEEPALIVE) {
-        result->vrf = tunnel->key.outer_vrf;
-        result->action = TUNNELCAP_DO_REPLY;
-        result->l3_len = TUNNELCAP_I_IPV4_HEADER;
+        item->result->vrf = tunnel->key.outer_vrf;
+        item->result->action = TUNNELCAP_DO_REPLY;
+        item->result->l3_len = TUNNELCAP_I_IPV4_HEADER;
     }
     return status;
 }
 
-/* Unwrap an outer packet whose headers have been read. */
+/* Unwrap an outer packet whose headers have been read. One of the burst may wait for a call with
+ * more room; what stands in a spare may not. */
 TUNNELCAP_I_INLINE int32_t decap(tunnelcap_i_run *run, tunnelcap_i_item *item,
-                                 const tunnelcap_i_facts *f)
+                                 const tunnelcap_i_facts *f, uint32_t may_wait)
 {
-    tunnelcap_result *result = item->result;
     const tunnelcap_i_sa *sa = NULL;
     tunnelcap_i_tunnel *tunnel;
     uint32_t entry = 0;
@@ -301,23 +299,18 @@ TUNNELCAP_I_INLINE int32_t decap(tunnelcap_i_run *run, tunnelcap_i_item *item,
         sa = tunnelcap_i_find_sa(run->table, run->view, f->key.outer_vrf, f->spi, f->o.family,
                                  f->o.dst);
     if (sa != NULL || f->stranger == TUNNELCAP_E_NEED_SA)
-        result->spi = f->spi;
+        item->result->spi = f->spi;
     if (entry == 0 && sa == NULL)
         return f->stranger;
     item->place = sa != NULL ? sa->place : entry - 1;
     item->before = f->o.end;
     tunnel = tunnelcap_i_tunnel_in(run->table, run->view, item->place);
-    result->tunnel = tunnel->id;
-    result->vrf = tunnel->vrf;
-    if (sa == NULL)
-        return unwrap(run, item, tunnel);
-    if (tunnel->flags & TUNNELCAP_TUNNEL_REASSEMBLE) {
-        int32_t status = tunnelcap_i_inner_room(run, item);
-
-        if (status != TUNNELCAP_OK)
-            return status;
-    }
-    return submit(run, item, sa->esp);
+    item->result->tunnel = tunnel->id;
+    item->result->vrf = tunnel->vrf;
+    if (may_wait && (tunnel->flags & TUNNELCAP_TUNNEL_REASSEMBLE) &&
+        tunnelcap_i_inner_room(run, item) != TUNNELCAP_OK)
+        return TUNNELCAP_I_STOP;
+    return sa != NULL ? submit(run, item, sa->esp) : unwrap(run, item, tunnel);
 }
 
 int32_t tunnelcap_i_decap_whole(tunnelcap_i_run *run, tunnelcap_i_item *item, uint32_t outer_vrf)
@@ -325,7 +318,7 @@ int32_t tunnelcap_i_decap_whole(tunnelcap_i_run *run, tunnelcap_i_item *item, ui
     tunnelcap_i_facts f;
     int32_t status = read_outer(item->pkt, item->meta, outer_vrf, &f);
 
-    return status == TUNNELCAP_OK ? decap(run, item, &f) : status;
+    return status == TUNNELCAP_OK ? decap(run, item, &f, 0) : status;
 }
 
 static int32_t decap_one(tunnelcap_i_run *run, tunnelcap_i_item *item)
@@ -335,7 +328,7 @@ static int32_t decap_one(tunnelcap_i_run *run, tunnelcap_i_item *item)
     int32_t status = read_outer(item->pkt, item->meta, outer_vrf, &f);
 
     if (status == TUNNELCAP_OK)
-        return decap(run, item, &f);
+        return decap(run, item, &f, 1);
     if (status == TUNNELCAP_E_FRAGMENT)
         return tunnelcap_i_outer_fragment(run, item, &f);
     if (status == TUNNELCAP_E_PROTOCOL &&

@@ -15,8 +15,8 @@ typedef struct tunnelcap_i_facts {
     uint32_t spi;
 } tunnelcap_i_facts;
 
-/* Unwrap an outer packet that is whole and go on with what it holds. Gives the status for its
- * result, TUNNELCAP_I_DONE, or, if it is a packet of the burst, TUNNELCAP_I_STOP. */
+/* Unwrap an outer packet that has been put together and go on with what it holds. Gives the status
+ * for its result, or TUNNELCAP_I_DONE. */
 int32_t tunnelcap_i_decap_whole(tunnelcap_i_run *run, tunnelcap_i_item *item, uint32_t outer_vrf);
 
 /* Go on with an inner packet that has been put together. */
@@ -26,8 +26,8 @@ int32_t tunnelcap_i_deliver_whole(tunnelcap_i_run *run, tunnelcap_i_item *item,
 /* Run the jobs. */
 void tunnelcap_i_decap_jobs(tunnelcap_i_run *run);
 
-/* Give an outer fragment to reassembly, and go on with the datagram that it completes. As
- * tunnelcap_i_decap_whole(). */
+/* Give an outer fragment to reassembly, and go on with the datagram that it completes. Gives the
+ * status for its result, TUNNELCAP_I_DONE, or TUNNELCAP_I_STOP. */
 int32_t tunnelcap_i_outer_fragment(tunnelcap_i_run *run, tunnelcap_i_item *item,
                                    const tunnelcap_i_facts *f);
 

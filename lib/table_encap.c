@@ -167,7 +167,7 @@ void tunnelcap_i_encap_jobs(tunnelcap_i_run *run)
         if (note->split.pieces != 0)
             status = tunnelcap_i_split_sealed(run, &item, note, status);
         if (status != TUNNELCAP_I_DONE)
-            tunnelcap_i_settle(run, &item, status);
+            tunnelcap_i_settle_plain(run, &item, status);
     }
     tunnelcap_i_close_up(run);
 }

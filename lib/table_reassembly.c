@@ -84,8 +84,6 @@ int32_t tunnelcap_i_outer_fragment(tunnelcap_i_run *run, tunnelcap_i_item *item,
     whole.result = tunnelcap_i_take_spare(run, &whole.pkt);
     tunnelcap_i_count_add(&tunnelcap_i_run_counters(run, run->table->places)->reassembled, 1);
     status = tunnelcap_i_decap_whole(run, &whole, f->key.outer_vrf);
-    if (status == TUNNELCAP_I_STOP)
-        status = TUNNELCAP_E_FULL;
     if (status != TUNNELCAP_I_DONE)
         tunnelcap_i_settle(run, &whole, status);
     return TUNNELCAP_I_DONE;

@@ -73,20 +73,35 @@ uint32_t tunnelcap_i_find_prefix(const tunnelcap_table *table, const tunnelcap_i
 uint32_t tunnelcap_i_find_route(const tunnelcap_table *table, const tunnelcap_i_view *view,
                                 uint32_t vrf, uint32_t family, const uint8_t *addr)
 {
-    const uint32_t *lengths = view->head->lengths[family == TUNNELCAP_IPV6];
+    const uint32_t *used = view->head->used[family == TUNNELCAP_IPV6];
     uint32_t bytes = family == TUNNELCAP_IPV4 ? 4 : 16;
     uint8_t prefix[16];
     uint32_t found;
+    uint32_t len;
 
-    for (uint32_t len = 8 * bytes + 1; len-- > 0;) {
-        if (lengths[len] == 0)
-            continue;
-        tunnelcap_i_prefix_cut(prefix, addr, bytes, len);
-        found = tunnelcap_i_find_prefix(table, view, vrf, family, len, prefix);
-        if (found != 0)
-            return found;
+    for (uint32_t set = bytes / 4 + 1; set-- > 0;) {
+        for (uint32_t bits = used[set]; bits != 0; bits &= ~((uint32_t)1 << (len & 31))) {
+            len = set * 32 + tunnelcap_i_highest_bit(bits);
+            tunnelcap_i_prefix_cut(prefix, addr, bytes, len);
+            found = tunnelcap_i_find_prefix(table, view, vrf, family, len, prefix);
+            if (found != 0)
+                return found;
+        }
     }
     return 0;
+}
+
+/* One route more, or less, of a prefix length. */
+static void count_length(const tunnelcap_i_view *view, const tunnelcap_i_route *r, uint32_t more)
+{
+    uint32_t six = r->family == TUNNELCAP_IPV6;
+    uint32_t bit = (uint32_t)1 << (r->len & 31);
+
+    view->head->lengths[six][r->len] += more; /* 1, or -1 modulo 2^32 */
+    if (view->head->lengths[six][r->len] != 0)
+        view->head->used[six][r->len / 32] |= bit;
+    else
+        view->head->used[six][r->len / 32] &= ~bit;
 }
 
 /* Take a route, by its index, out of its prefix's list and free it. */
@@ -103,7 +118,7 @@ static void unlink_route(tunnelcap_table *table, const tunnelcap_i_view *view, u
             link = &view->routes[*link - 1].next;
         *link = r->next;
     }
-    view->head->lengths[r->family == TUNNELCAP_IPV6][r->len]--;
+    count_length(view, r, UINT32_MAX);
     view->head->route_count--;
     if (index < view->head->free_hint)
         view->head->free_hint = index;
@@ -126,7 +141,7 @@ static void link_route(tunnelcap_table *table, const tunnelcap_i_view *view, uin
         link = &view->routes[*link - 1].next;
     r->next = *link;
     *link = index + 1;
-    view->head->lengths[r->family == TUNNELCAP_IPV6][r->len]++;
+    count_length(view, r, 1);
     view->head->route_count++;
 }
 

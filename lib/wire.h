@@ -72,4 +72,18 @@ static inline uint32_t tunnelcap_i_word32(const uint8_t *p)
     return v;
 }
 
+/* The highest bit that is set, of some. */
+static inline uint32_t tunnelcap_i_highest_bit(uint32_t bits)
+{
+#ifdef __GNUC__
+    return 31u - (uint32_t)__builtin_clz(bits);
+#else
+    uint32_t n = 31;
+
+    while (!(bits >> n & 1))
+        n--;
+    return n;
+#endif
+}
+
 #endif

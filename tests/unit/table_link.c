@@ -83,8 +83,29 @@ void table_link_open(table_link *link, uint32_t kind, const tunnelcap_tunnel pol
     }
 }
 
+void table_link_reassemble(table_link *link, bool outer, bool inner)
+{
+    tunnelcap_reassembly_config config;
+    bool wanted[2] = {outer, inner};
+    test_ok(tunnelcap_reassembly_config_init(&config, sizeof(config)));
+    config.sets = 16;
+    config.bytes = 1 << 18;
+    config.source_share = 100;
+    for (uint32_t i = 0; i < 2; i++) {
+        tunnelcap_reassembly_free(link->reassembly[i]);
+        link->reassembly[i] = NULL;
+        if (wanted[i])
+            test_ok(
+                tunnelcap_reassembly_new(&config, test_seed, test_alloc(), &link->reassembly[i]));
+    }
+    test_ok(
+        tunnelcap_table_set_reassembly(link->lanes[1], link->reassembly[0], link->reassembly[1]));
+}
+
 void table_link_close(table_link *link)
 {
+    tunnelcap_reassembly_free(link->reassembly[0]);
+    tunnelcap_reassembly_free(link->reassembly[1]);
     for (uint32_t end = 0; end < 2; end++) {
         for (uint32_t i = 0; i < 2 && is_esp(link->kind); i++) {
             tunnelcap_esp_forget(link->out[i], link->lanes[end]);

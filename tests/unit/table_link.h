@@ -19,6 +19,7 @@ typedef struct table_link {
     tunnelcap_lane *lanes[2];
     tunnelcap_esp *out[2];
     tunnelcap_esp *in[2];
+    tunnelcap_reassembly *reassembly[2]; /* the far lane's, for outer and inner fragments */
     uint32_t kind;
     uint32_t mtu; /* inner MTU on a path of 1500 */
 } table_link;
@@ -29,6 +30,9 @@ void table_link_policies(tunnelcap_tunnel policies[2]);
 
 void table_link_open(table_link *link, uint32_t kind, const tunnelcap_tunnel policies[2]);
 void table_link_close(table_link *link);
+
+/* Let the far end reassemble. */
+void table_link_reassemble(table_link *link, bool outer, bool inner);
 
 /* Set the tunnel of one end anew. */
 void table_link_set(table_link *link, uint32_t end, const tunnelcap_tunnel *policy);

@@ -175,9 +175,49 @@ START_TEST(mixing_is_the_folded_128_bit_product)
 }
 END_TEST
 
+START_TEST(events_come_in_order_and_what_finds_no_room_is_counted)
+{
+    for (uint32_t size = 0; size <= 5; size++) {
+        tunnelcap_lane_config config;
+        tunnelcap_lane *lane = NULL;
+        tunnelcap_event event, taken[8];
+        uint64_t lost = 99, told = 0, next = 0, want_lost = 0;
+        uint32_t waiting = 0;
+        test_random random = {size};
+        test_ok(tunnelcap_lane_config_init(&config, sizeof(config)));
+        config.events = size;
+        test_ok(tunnelcap_lane_new(&config, test_seed, NULL, test_alloc(), &lane));
+        memset(&event, 0, sizeof(event));
+        for (uint32_t i = 0; i < 200; i++) {
+            for (uint32_t n = test_below(&random, 4); n > 0; n--) {
+                event.tunnel = told;
+                tunnelcap_i_lane_tell(lane, &event);
+                if (waiting < size) {
+                    waiting++;
+                    told++;
+                } else {
+                    want_lost++;
+                }
+            }
+            uint32_t cap = test_below(&random, 8);
+            uint32_t got = tunnelcap_lane_events(lane, taken, cap, &lost);
+            ck_assert_uint_eq(got, cap < waiting ? cap : waiting);
+            ck_assert_uint_eq(lost, want_lost);
+            for (uint32_t n = 0; n < got; n++)
+                ck_assert_uint_eq(taken[n].tunnel, next++);
+            waiting -= got;
+        }
+        ck_assert_uint_eq(tunnelcap_lane_events(NULL, taken, 8, &lost), 0);
+        ck_assert_uint_eq(tunnelcap_lane_events(lane, NULL, 8, &lost), 0);
+        tunnelcap_lane_free(lane);
+    }
+}
+END_TEST
+
 Suite *test_lane_suite(void)
 {
     const TTest *tests[] = {
+        events_come_in_order_and_what_finds_no_room_is_counted,
         config_init_fills_the_documented_defaults,
         init_works_at_the_exact_size_and_refuses_one_byte_less,
         new_takes_its_memory_from_the_allocator,

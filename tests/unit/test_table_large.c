@@ -7,18 +7,6 @@ static tunnelcap_tunnel policies[2];
 static table_link link_;
 static world_call call;
 
-static tunnelcap_reassembly *new_reassembly(void)
-{
-    tunnelcap_reassembly_config config;
-    tunnelcap_reassembly *r = NULL;
-    test_ok(tunnelcap_reassembly_config_init(&config, sizeof(config)));
-    config.sets = 16;
-    config.bytes = 1 << 18;
-    config.source_share = 100;
-    test_ok(tunnelcap_reassembly_new(&config, test_seed, test_alloc(), &r));
-    return r;
-}
-
 /* Everything that was sent goes into the far table, which must deliver the packet of world_frame
  * and nothing else. */
 static void deliver(const tunnelcap_result *results, uint32_t count, uint32_t header)
@@ -60,8 +48,7 @@ static void through(uint32_t kind, uint8_t mode, uint32_t family, uint32_t total
     policies[0].fragment_mode = mode;
     policies[1].flags |= TUNNELCAP_TUNNEL_REASSEMBLE;
     table_link_open(&link_, kind, policies);
-    tunnelcap_reassembly *outer = new_reassembly(), *inner = new_reassembly();
-    test_ok(tunnelcap_table_set_reassembly(link_.lanes[1], outer, inner));
+    table_link_reassemble(&link_, true, true);
     table_link_inner(0, family, total, df);
     tunnelcap_pkt pkt = test_pkt_room(world_frame.bytes, world_frame.len, 80, 64);
     world_call_open(&call, 60, CALL_HEADROOM, 1600);
@@ -87,8 +74,6 @@ static void through(uint32_t kind, uint8_t mode, uint32_t family, uint32_t total
     world_call_close(&call);
     test_pkt_free(&pkt);
     table_link_close(&link_);
-    tunnelcap_reassembly_free(outer);
-    tunnelcap_reassembly_free(inner);
 }
 
 START_TEST(large_packets_go_through_as_inner_fragments)
@@ -373,8 +358,7 @@ START_TEST(inner_ipv6_passes_up_to_1280_through_any_tunnel)
         table_link_policies(policies);
         policies[0].path_mtu = 1000;
         table_link_open(&link_, kind, policies);
-        tunnelcap_reassembly *outer = new_reassembly();
-        test_ok(tunnelcap_table_set_reassembly(link_.lanes[1], outer, NULL));
+        table_link_reassemble(&link_, true, false);
         table_link_inner(0, TUNNELCAP_IPV6, 1281, true);
         is_answered(1280);
         table_link_inner(0, TUNNELCAP_IPV6, 1280, true);
@@ -386,14 +370,12 @@ START_TEST(inner_ipv6_passes_up_to_1280_through_any_tunnel)
         deliver(call.results, call.burst.result_count, 0);
         done(&pkt);
         table_link_close(&link_);
-        tunnelcap_reassembly_free(outer);
     }
     /* Over IPv6 the same happens below a path of 1280 + 40 + 4. */
     table_link_policies(policies);
     policies[0].path_mtu = 1280;
     table_link_open(&link_, LINK_GRE6, policies);
-    tunnelcap_reassembly *outer = new_reassembly();
-    test_ok(tunnelcap_table_set_reassembly(link_.lanes[1], outer, NULL));
+    table_link_reassemble(&link_, true, false);
     table_link_inner(0, TUNNELCAP_IPV6, 1280, true);
     tunnelcap_pkt pkt = offer(80);
     ck_assert_uint_eq(call.burst.spare_used, 2);
@@ -405,7 +387,6 @@ START_TEST(inner_ipv6_passes_up_to_1280_through_any_tunnel)
     deliver(call.results, call.burst.result_count, 0);
     done(&pkt);
     table_link_close(&link_);
-    tunnelcap_reassembly_free(outer);
 }
 END_TEST
 
