@@ -119,12 +119,16 @@ static int32_t begin_outer(const tunnelcap_i_run *run, const tunnelcap_i_item *i
                            tunnelcap_i_split split, tunnelcap_fragments *it)
 {
     tunnelcap_fragment_config config;
+    int32_t status;
 
     tunnelcap_fragment_config_init(&config, sizeof(config), split.mtu);
     config.flags = TUNNELCAP_FRAGMENT_CLEAR_DF | TUNNELCAP_FRAGMENT_AS_SOURCE;
     config.id = item->pkt->buf[item->pkt->off] >> 4 == 4 ? tunnelcap_i_lane_id(run->lane)
                                                          : tunnelcap_i_lane_id6(run->lane);
-    return tunnelcap_fragment_begin(it, item->pkt, NULL, &config);
+    status = tunnelcap_fragment_begin(it, item->pkt, NULL, &config);
+    if (status == TUNNELCAP_OK && tunnelcap_fragment_count(it) != split.pieces)
+        return TUNNELCAP_E_TOO_BIG; /* there is room for no more, and results for no less */
+    return status;
 }
 
 /* Write the pieces into spares, whose results are there already, and give the packet's own buffer

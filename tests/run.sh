@@ -209,7 +209,7 @@ stage_sanitize() {
 # libcheck forks by default, which ThreadSanitizer does not follow.
 stage_threads() {
     build_in threads -DTUNNELCAP_SANITIZE=thread -DTUNNELCAP_EXAMPLES=OFF
-    CK_FORK=no "$builds/threads/tests/tunnelcap-unit" threads table_data gre_encap \
+    CK_FORK=no "$builds/threads/tests/tunnelcap-unit" threads table_data table_threads gre_encap \
         replay esp_threads crypto_gcm pmtu_threads
 }
 
