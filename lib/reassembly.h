@@ -51,13 +51,14 @@ typedef struct tunnelcap_i_fragment {
     uint32_t next_at;    /* IPv6: where the header before the Fragment header names that one */
     uint32_t more;       /* the M bit */
     uint32_t df;         /* IPv4: the DF bit, else 1 */
+    uint32_t bucket;     /* of the set in the hash */
     uint8_t ecn;
     tunnelcap_i_set_key key;
 } tunnelcap_i_fragment;
 
 typedef struct tunnelcap_i_set {
     tunnelcap_i_set_key key;
-    uint32_t hash_next;
+    uint32_t bucket, hash_next;
     uint32_t older, younger;     /* of all sets */
     uint32_t s_older, s_younger; /* of the source's sets */
     uint32_t source;
@@ -84,7 +85,7 @@ typedef struct tunnelcap_i_source {
     uint8_t addr[8]; /* IPv4, or the upper half of IPv6 */
     uint32_t vrf;
     uint32_t family; /* 0: this entry is free */
-    uint32_t hash_next;
+    uint32_t bucket, hash_next;
     uint32_t before, behind;   /* in the list of its class */
     uint32_t oldest, youngest; /* its sets */
     uint32_t sets;
@@ -143,11 +144,8 @@ int32_t tunnelcap_i_fragment_read(const tunnelcap_pkt *pkt, const tunnelcap_meta
 /* Put all sets, sources and cells on their lists of free ones. */
 void tunnelcap_i_reassembly_clear(tunnelcap_reassembly *r);
 
-/* The set of a key, or 0. */
-uint32_t tunnelcap_i_set_find(const tunnelcap_reassembly *r, const tunnelcap_i_set_key *key);
-
-/* Make an empty set, at the cost of another one if need be. */
-uint32_t tunnelcap_i_set_new(tunnelcap_reassembly *r, const tunnelcap_i_set_key *key);
+/* Make the set that a fragment belongs to, empty, at the cost of another one if need be. */
+uint32_t tunnelcap_i_set_new(tunnelcap_reassembly *r, const tunnelcap_i_fragment *f);
 
 /* Forget a set. */
 void tunnelcap_i_set_drop(tunnelcap_reassembly *r, uint32_t set);
@@ -187,6 +185,52 @@ static inline uint32_t tunnelcap_i_cell_at(const tunnelcap_reassembly *r,
     if (set->index_cell == 0 || n >= TUNNELCAP_I_CELLS_MAX)
         return 0;
     return tunnelcap_i_cell_index(r, set->index_cell)[n];
+}
+
+/* Where the set of a key is in the hash. */
+static inline uint32_t tunnelcap_i_set_bucket(const tunnelcap_reassembly *r,
+                                              const tunnelcap_i_set_key *key)
+{
+    const uint8_t *a = key->addr;
+    uint64_t hash = tunnelcap_i_word64(a);
+    uint64_t rest = (uint64_t)key->vrf << 32 | key->id;
+
+    if (key->family == TUNNELCAP_IPV4) {
+        rest ^= (uint64_t)key->protocol << 16; /* behind the 16 bits of the identification */
+    } else {
+        hash = tunnelcap_i_hash2(r->key, hash, tunnelcap_i_word64(a + 8));
+        hash = tunnelcap_i_hash2(r->key, hash ^ tunnelcap_i_word64(a + 16),
+                                 tunnelcap_i_word64(a + 24));
+    }
+    return (uint32_t)tunnelcap_i_hash2(r->key, hash, rest) & r->hash_mask;
+}
+
+static inline uint32_t tunnelcap_i_same_set(const tunnelcap_i_set_key *x,
+                                            const tunnelcap_i_set_key *y)
+{
+    const uint8_t *a = x->addr, *b = y->addr;
+
+    if (x->id != y->id || x->vrf != y->vrf || x->family != y->family ||
+        x->protocol != y->protocol || tunnelcap_i_word64(a) != tunnelcap_i_word64(b))
+        return 0;
+    return x->family == TUNNELCAP_IPV4 || memcmp(a + 8, b + 8, 24) == 0;
+}
+
+/* The set that a fragment belongs to, or 0. */
+static inline uint32_t tunnelcap_i_set_find(const tunnelcap_reassembly *r,
+                                            const tunnelcap_i_fragment *f)
+{
+    uint32_t at = r->set_hash[f->bucket];
+
+    while (at != 0 && !tunnelcap_i_same_set(&r->sets[at].key, &f->key))
+        at = r->sets[at].hash_next;
+    return at;
+}
+
+/* The end of the data that is there. */
+static inline uint32_t tunnelcap_i_set_end(const tunnelcap_i_set *set)
+{
+    return set->top > set->total ? set->top : set->total;
 }
 
 /* What the object's clock shows when the caller's shows now_ns. Where the caller's jumps back it

@@ -48,21 +48,29 @@ static uint32_t goes_on(const tunnelcap_reassembly *r, const tunnelcap_i_set *se
 }
 
 /* TUNNELCAP_OK where nothing is there yet of what a fragment holds; TUNNELCAP_KEPT where exactly
- * this one is; else TUNNELCAP_E_OVERLAP. */
+ * this one is; else TUNNELCAP_E_OVERLAP. *lacking is how many cells of its data are not there. */
 static int32_t check_overlap(const tunnelcap_reassembly *r, const tunnelcap_i_set *set,
-                             const tunnelcap_i_fragment *f)
+                             const tunnelcap_i_fragment *f, uint32_t *lacking)
 {
+    uint32_t end = tunnelcap_i_set_end(set);
+    uint32_t at = f->off / TUNNELCAP_I_CELL;
     uint64_t first = 0;
     uint64_t there = 0;
     uint64_t missing = 0;
     uint64_t cut = 0;
     uint64_t starts;
 
+    if (f->off >= end) { /* as it is with fragments that come in order */
+        *lacking = (f->off + f->len - 1) / TUNNELCAP_I_CELL - at + 1;
+        *lacking -= end != 0 && (end - 1) / TUNNELCAP_I_CELL == at;
+        return TUNNELCAP_OK;
+    }
     for (uint32_t done = 0; done < f->len;) {
         part x = part_of(f, done);
         uint32_t cell = tunnelcap_i_cell_at(r, set, x.cell);
         uint64_t have = cell != 0 ? r->units[cell].there & x.mask : 0;
 
+        *lacking += cell == 0;
         there |= have;
         missing |= have ^ x.mask;
         starts = have != 0 ? r->units[cell].starts & x.mask : 0;
@@ -107,11 +115,11 @@ static int32_t check_lengths(const tunnelcap_i_set *set, const tunnelcap_i_fragm
 
 /* TUNNELCAP_OK to keep a fragment, TUNNELCAP_KEPT for a duplicate, or why its set is to go. */
 static int32_t check_against_set(const tunnelcap_reassembly *r, const tunnelcap_i_set *set,
-                                 const tunnelcap_i_fragment *f)
+                                 const tunnelcap_i_fragment *f, uint32_t *lacking)
 {
     uint32_t ecns = set->ecns | 1u << f->ecn;
     int32_t lengths = check_lengths(set, f);
-    int32_t status = check_overlap(r, set, f);
+    int32_t status = check_overlap(r, set, f, lacking);
 
     if (status == TUNNELCAP_KEPT) /* if not with the same M bit, then no duplicate */
         return lengths == TUNNELCAP_OK ? TUNNELCAP_KEPT : TUNNELCAP_E_OVERLAP;
@@ -142,18 +150,14 @@ static uint32_t header_needs_cell(const tunnelcap_i_fragment *f)
     return f->off == 0 && f->header_len > TUNNELCAP_I_HEADER_INLINE;
 }
 
-/* Cells that a set lacks for a fragment. */
-static uint32_t cells_wanted(const tunnelcap_reassembly *r, const tunnelcap_i_set *set,
-                             const tunnelcap_i_fragment *f)
+/* Cells that a set wants for a fragment of whose data it lacks some. */
+static uint32_t cells_wanted(const tunnelcap_i_set *set, const tunnelcap_i_fragment *f,
+                             uint32_t lacking)
 {
     uint32_t last = (f->off + f->len - 1) / TUNNELCAP_I_CELL;
-    uint32_t count = header_needs_cell(f);
 
-    if (last >= TUNNELCAP_I_CELLS_DIRECT && set->index_cell == 0)
-        count++;
-    for (uint32_t n = f->off / TUNNELCAP_I_CELL; n <= last; n++)
-        count += tunnelcap_i_cell_at(r, set, n) == 0;
-    return count;
+    return lacking + header_needs_cell(f) +
+           (last >= TUNNELCAP_I_CELLS_DIRECT && set->index_cell == 0);
 }
 
 /* The set's cell number n, which is made if it is not there. */
@@ -188,22 +192,40 @@ static void keep_header(tunnelcap_reassembly *r, tunnelcap_i_set *set,
     set->first_len = f->len;
 }
 
+/* Copy data into cells that are there or were reserved; those that lie side by side, at once. */
+static void keep_data(tunnelcap_reassembly *r, tunnelcap_i_set *set, const tunnelcap_i_fragment *f)
+{
+    const uint8_t *data = f->p + f->header_len;
+    uint8_t *to = NULL;
+    uint32_t copied = 0;
+    uint32_t before = 0;
+    part x;
+
+    for (uint32_t done = 0; done < f->len; done += x.len) {
+        uint32_t cell;
+
+        x = part_of(f, done);
+        cell = cell_for(r, set, x.cell);
+        r->units[cell].there |= x.mask;
+        if (done == 0) {
+            r->units[cell].starts |= (uint64_t)1 << x.at / TUNNELCAP_I_UNIT;
+            to = tunnelcap_i_cell_data(r, cell) + x.at;
+        } else if (cell != before + 1) {
+            memcpy(to, data + copied, done - copied);
+            copied = done;
+            to = tunnelcap_i_cell_data(r, cell);
+        }
+        before = cell;
+    }
+    memcpy(to, data + copied, f->len - copied);
+}
+
 /* Copy a fragment into its set, which has cells for it. */
 static void keep(tunnelcap_reassembly *r, uint32_t at, const tunnelcap_i_fragment *f)
 {
     tunnelcap_i_set *set = &r->sets[at];
-    const uint8_t *data = f->p + f->header_len;
 
-    for (uint32_t done = 0; done < f->len;) {
-        part x = part_of(f, done);
-        uint32_t cell = cell_for(r, set, x.cell);
-
-        memcpy(tunnelcap_i_cell_data(r, cell) + x.at, data + done, x.len);
-        r->units[cell].there |= x.mask;
-        if (done == 0)
-            r->units[cell].starts |= (uint64_t)1 << x.at / TUNNELCAP_I_UNIT;
-        done += x.len;
-    }
+    keep_data(r, set, f);
     if (f->off == 0)
         keep_header(r, set, f);
     set->got += f->len;
@@ -218,20 +240,23 @@ static void keep(tunnelcap_reassembly *r, uint32_t at, const tunnelcap_i_fragmen
 
 /* ---- giving out ---- */
 
-/* Copy data from `from` up to `end` out of a set. */
+/* Copy data from `from` up to `end` out of a set, that of cells side by side at once. */
 static void copy_out(const tunnelcap_reassembly *r, const tunnelcap_i_set *set, uint32_t from,
                      uint32_t end, uint8_t *to)
 {
-    uint32_t n;
+    while (from < end) {
+        uint32_t n = from / TUNNELCAP_I_CELL;
+        uint32_t cell = tunnelcap_i_cell_at(r, set, n);
+        const uint8_t *data = tunnelcap_i_cell_data(r, cell) + from % TUNNELCAP_I_CELL;
+        uint32_t stop = (n + 1) * TUNNELCAP_I_CELL;
 
-    for (; from < end; from += n, to += n) {
-        n = TUNNELCAP_I_CELL - from % TUNNELCAP_I_CELL;
-        if (n > end - from)
-            n = end - from;
-        memcpy(to,
-               tunnelcap_i_cell_data(r, tunnelcap_i_cell_at(r, set, from / TUNNELCAP_I_CELL)) +
-                   from % TUNNELCAP_I_CELL,
-               n);
+        while (stop < end && tunnelcap_i_cell_at(r, set, ++n) == ++cell)
+            stop += TUNNELCAP_I_CELL;
+        if (stop > end)
+            stop = end;
+        memcpy(to, data, stop - from);
+        to += stop - from;
+        from = stop;
     }
 }
 
@@ -297,11 +322,13 @@ static uint32_t is_apart(const tunnelcap_pkt *pkt, const tunnelcap_pkt *out)
 
 /* The set that a fragment falls in, or 0. One that is due is not it: its identification may have
  * come again. */
-static uint32_t live_set(const tunnelcap_reassembly *r, const tunnelcap_i_fragment *f,
-                         uint64_t clock_ns, uint32_t *due)
+static uint32_t live_set(const tunnelcap_reassembly *r, tunnelcap_i_fragment *f, uint64_t clock_ns,
+                         uint32_t *due)
 {
-    uint32_t at = tunnelcap_i_set_find(r, &f->key);
+    uint32_t at;
 
+    f->bucket = tunnelcap_i_set_bucket(r, &f->key);
+    at = tunnelcap_i_set_find(r, f);
     *due = at != 0 && tunnelcap_i_set_due(r, at, clock_ns) ? at : 0;
     return *due != 0 ? 0 : at;
 }
@@ -311,8 +338,9 @@ static int32_t add_to_set(tunnelcap_reassembly *r, uint32_t at, const tunnelcap_
                           tunnelcap_pkt *out)
 {
     tunnelcap_i_set *set = &r->sets[at];
+    uint32_t lacking = 0;
     uint32_t total;
-    int32_t status = check_against_set(r, set, f);
+    int32_t status = check_against_set(r, set, f, &lacking);
 
     if (status == TUNNELCAP_KEPT) {
         r->stats.duplicates++;
@@ -328,7 +356,7 @@ static int32_t add_to_set(tunnelcap_reassembly *r, uint32_t at, const tunnelcap_
             tunnelcap_i_set_drop(r, at);
             return status;
         }
-        if (!tunnelcap_i_cells_reserve(r, at, cells_wanted(r, set, f)))
+        if (!tunnelcap_i_cells_reserve(r, at, cells_wanted(set, f, lacking)))
             status = TUNNELCAP_E_FULL;
     }
     if (status != TUNNELCAP_OK) {
@@ -363,7 +391,7 @@ int32_t tunnelcap_reassembly_add(tunnelcap_reassembly *reassembly, const tunnelc
             tunnelcap_i_set_drop(reassembly, due);
         }
         if (at == 0)
-            at = tunnelcap_i_set_new(reassembly, &f.key);
+            at = tunnelcap_i_set_new(reassembly, &f);
         status = reassembly->sets[at].status;
         if (status == TUNNELCAP_OK) {
             status = add_to_set(reassembly, at, &f, out);
@@ -381,6 +409,7 @@ uint32_t tunnelcap_reassembly_need(const tunnelcap_reassembly *reassembly, const
 {
     const tunnelcap_i_set *set;
     tunnelcap_i_fragment f;
+    uint32_t lacking = 0;
     uint32_t header_len;
     uint32_t total;
     uint32_t due;
@@ -391,7 +420,7 @@ uint32_t tunnelcap_reassembly_need(const tunnelcap_reassembly *reassembly, const
     at = live_set(reassembly, &f, tunnelcap_i_reassembly_clock(reassembly, now_ns), &due);
     set = &reassembly->sets[at];
     if (at == 0 || set->status != TUNNELCAP_OK ||
-        check_against_set(reassembly, set, &f) != TUNNELCAP_OK)
+        check_against_set(reassembly, set, &f, &lacking) != TUNNELCAP_OK)
         return 0;
     total = completes(set, &f);
     if (total == 0)

@@ -113,20 +113,17 @@ static tunnelcap_i_source source_of(const tunnelcap_i_set_key *key)
     return source;
 }
 
-static uint32_t *source_bucket(const tunnelcap_reassembly *r, const tunnelcap_i_source *source)
+/* The entry of a source, or 0. */
+static uint32_t source_find(const tunnelcap_reassembly *r, tunnelcap_i_source *wanted)
 {
-    uint64_t hash = tunnelcap_i_hash2(r->key, tunnelcap_i_load64(source->addr),
-                                      (uint64_t)source->vrf << 32 | source->family);
+    uint64_t hash = tunnelcap_i_hash2(r->key, tunnelcap_i_word64(wanted->addr),
+                                      (uint64_t)wanted->vrf << 32 | wanted->family);
+    uint32_t at;
 
-    return &r->source_hash[(uint32_t)hash & r->hash_mask];
-}
-
-static uint32_t source_find(const tunnelcap_reassembly *r, const tunnelcap_i_source *wanted)
-{
-    uint32_t at = *source_bucket(r, wanted);
-
+    wanted->bucket = (uint32_t)hash & r->hash_mask;
+    at = r->source_hash[wanted->bucket];
     while (at != 0 &&
-           (memcmp(r->sources[at].addr, wanted->addr, sizeof(wanted->addr)) != 0 ||
+           (tunnelcap_i_word64(r->sources[at].addr) != tunnelcap_i_word64(wanted->addr) ||
             r->sources[at].vrf != wanted->vrf || r->sources[at].family != wanted->family))
         at = r->sources[at].hash_next;
     return at;
@@ -135,7 +132,7 @@ static uint32_t source_find(const tunnelcap_reassembly *r, const tunnelcap_i_sou
 /* There are as many places for sources as for sets, so there is one. */
 static uint32_t source_new(tunnelcap_reassembly *r, const tunnelcap_i_source *wanted)
 {
-    uint32_t *bucket = source_bucket(r, wanted);
+    uint32_t *bucket = &r->source_hash[wanted->bucket];
     uint32_t at = r->free_source;
 
     r->free_source = r->sources[at].hash_next;
@@ -150,7 +147,7 @@ static uint32_t source_new(tunnelcap_reassembly *r, const tunnelcap_i_source *wa
 static void source_drop(tunnelcap_reassembly *r, uint32_t at)
 {
     tunnelcap_i_source *source = &r->sources[at];
-    uint32_t *link = source_bucket(r, source);
+    uint32_t *link = &r->source_hash[source->bucket];
 
     class_leave(r, at);
     while (*link != at)
@@ -164,62 +161,42 @@ static void source_drop(tunnelcap_reassembly *r, uint32_t at)
 
 /* ---- sets ---- */
 
-static uint32_t *set_bucket(const tunnelcap_reassembly *r, const tunnelcap_i_set_key *key)
-{
-    tunnelcap_i_flow_key k = r->key;
-    uint64_t hash = tunnelcap_i_hash2(k, (uint64_t)key->vrf << 32 | key->id,
-                                      (uint64_t)key->family << 8 | key->protocol);
-
-    for (uint32_t i = 0; i < sizeof(key->addr); i += 16) {
-        hash = tunnelcap_i_hash2(k, hash ^ tunnelcap_i_load64(key->addr + i),
-                                 tunnelcap_i_load64(key->addr + i + 8));
-        if (key->family == TUNNELCAP_IPV4) /* its addresses lie in the first eight bytes */
-            break;
-    }
-    return &r->set_hash[(uint32_t)hash & r->hash_mask];
-}
-
-uint32_t tunnelcap_i_set_find(const tunnelcap_reassembly *r, const tunnelcap_i_set_key *key)
-{
-    uint32_t at = *set_bucket(r, key);
-
-    while (at != 0 && memcmp(&r->sets[at].key, key, sizeof(*key)) != 0)
-        at = r->sets[at].hash_next;
-    return at;
-}
-
-static void cell_free(tunnelcap_reassembly *r, tunnelcap_i_set *set, uint32_t *cell)
+/* Give back a cell that is there; the freed one is the next that is taken. */
+static uint32_t cell_free(tunnelcap_reassembly *r, uint32_t *cell)
 {
     if (*cell == 0)
-        return;
+        return 0;
     r->units[*cell].there = r->free_cell;
     r->free_cell = *cell;
     *cell = 0;
-    set->cells--;
-    r->sources[set->source].cells--;
-    r->cells_used--;
+    return 1;
 }
 
+/* Last cells first, so that the next set gets them in the order in which they lie. */
 static void free_cells(tunnelcap_reassembly *r, tunnelcap_i_set *set)
 {
+    uint32_t end = (tunnelcap_i_set_end(set) + TUNNELCAP_I_CELL - 1) / TUNNELCAP_I_CELL;
+    uint32_t count = cell_free(r, &set->header_cell);
     uint32_t *index;
 
     if (set->index_cell != 0) {
         index = tunnelcap_i_cell_index(r, set->index_cell);
-        for (uint32_t i = TUNNELCAP_I_CELLS_MAX; i-- > TUNNELCAP_I_CELLS_DIRECT;)
-            cell_free(r, set, &index[i]);
-        cell_free(r, set, &set->index_cell);
+        for (; end > TUNNELCAP_I_CELLS_DIRECT; end--)
+            count += cell_free(r, &index[end - 1]);
+        count += cell_free(r, &set->index_cell);
     }
-    for (uint32_t i = TUNNELCAP_I_CELLS_DIRECT; i-- > 0;)
-        cell_free(r, set, &set->cell[i]);
-    cell_free(r, set, &set->header_cell);
+    for (; end > 0; end--)
+        count += cell_free(r, &set->cell[end - 1]);
+    set->cells -= count;
+    r->sources[set->source].cells -= count;
+    r->cells_used -= count;
 }
 
 void tunnelcap_i_set_drop(tunnelcap_reassembly *r, uint32_t at)
 {
     tunnelcap_i_set *set = &r->sets[at];
     tunnelcap_i_source *source = &r->sources[set->source];
-    uint32_t *link = set_bucket(r, &set->key);
+    uint32_t *link = &r->set_hash[set->bucket];
 
     free_cells(r, set);
     while (*link != at)
@@ -308,32 +285,39 @@ static uint32_t make_room(tunnelcap_reassembly *r, uint32_t spare)
     return 1;
 }
 
-uint32_t tunnelcap_i_set_new(tunnelcap_reassembly *r, const tunnelcap_i_set_key *key)
+/* The entry of a source for one more set, for which there is a place then. */
+static uint32_t source_for(tunnelcap_reassembly *r, const tunnelcap_i_set_key *key)
 {
     tunnelcap_i_source wanted = source_of(key);
     uint32_t source = source_find(r, &wanted);
-    uint32_t *bucket;
+
+    if (source != 0 && r->sources[source].sets >= r->share_sets) {
+        evict(r, r->sources[source].oldest);
+        source = source_find(r, &wanted); /* that may have been its last one */
+    } else if (r->free_set == 0) {
+        make_room(r, 0);
+        source = source_find(r, &wanted);
+    }
+    return source != 0 ? source : source_new(r, &wanted);
+}
+
+uint32_t tunnelcap_i_set_new(tunnelcap_reassembly *r, const tunnelcap_i_fragment *f)
+{
+    uint32_t source = source_for(r, &f->key);
+    uint32_t *bucket = &r->set_hash[f->bucket];
     tunnelcap_i_set *set;
     uint32_t at;
-
-    if (source != 0 && r->sources[source].sets >= r->share_sets)
-        evict(r, r->sources[source].oldest);
-    else if (r->free_set == 0)
-        make_room(r, 0);
-    source = source_find(r, &wanted); /* its last set may have gone */
-    if (source == 0)
-        source = source_new(r, &wanted);
 
     at = r->free_set;
     set = &r->sets[at];
     r->free_set = set->hash_next;
     r->sets_used++;
-    memset(set, 0, sizeof(*set));
-    set->key = *key;
+    memset(set, 0, offsetof(tunnelcap_i_set, header));
+    set->key = f->key;
+    set->bucket = f->bucket;
     set->born_ns = r->clock_ns;
     set->all_df = 1;
     set->source = source;
-    bucket = set_bucket(r, key);
     set->hash_next = *bucket;
     *bucket = at;
     set->older = r->sets[0].older;

@@ -53,7 +53,8 @@ static int32_t read_ipv4(const uint8_t *p, uint32_t len, const tunnelcap_meta *m
     if (len < ip.total)
         return TUNNELCAP_E_TRUNCATED;
     if (!(meta != NULL && (meta->flags & TUNNELCAP_META_CSUM_VALID)) &&
-        tunnelcap_i_sum(p, ip.payload) != 0xffff)
+        (ip.payload == TUNNELCAP_I_IPV4_HEADER ? tunnelcap_i_sum20(p)
+                                               : tunnelcap_i_sum(p, ip.payload)) != 0xffff)
         return TUNNELCAP_E_CHECKSUM;
     field = tunnelcap_i_load16(p + 6);
     f->p = p;

@@ -3,7 +3,8 @@
 /*
  * Both contestants take turns, round after round; the result is the median of the rounds. The
  * packets of a working set are split one after the other, each into buffers of its own, with
- * headroom, as for the encapsulation that follows.
+ * headroom, as for the encapsulation that follows; or such fragments are put together again, each
+ * packet in a buffer of its own.
  */
 #include "fragment.h"
 
@@ -14,16 +15,33 @@
 
 #include "bench.h"
 
-enum { PIECES_MAX = 64, ROUNDS = 4000, LEAST_ROUNDS = 15, SETS = 2 };
+enum { PIECES_MAX = 64, ROUNDS = 4000, LEAST_ROUNDS = 15 };
+
+enum { CACHED, UNCACHED, SETS };
+
+/* The order in which fragments come to reassembly. */
+enum order { NO_REASSEMBLY, FORWARD, BACKWARD };
 
 static const struct fragment_case {
     const char *name;
     bool ipv6, options;
     uint32_t size, mtu;
+    enum order order;
 } cases[] = {
-    {"fragment4", false, false, 1500, 1476},       {"fragment4", false, false, 9000, 1476},
-    {"fragment4", false, false, 65000, 1476},      {"fragment4-options", false, true, 1500, 1476},
-    {"fragment6-source", true, false, 1520, 1500}, {"fragment6-source", true, false, 9000, 1500},
+    {"fragment4", false, false, 1500, 1476, NO_REASSEMBLY},
+    {"fragment4", false, false, 9000, 1476, NO_REASSEMBLY},
+    {"fragment4", false, false, 65000, 1476, NO_REASSEMBLY},
+    {"fragment4-options", false, true, 1500, 1476, NO_REASSEMBLY},
+    {"fragment6-source", true, false, 1520, 1500, NO_REASSEMBLY},
+    {"fragment6-source", true, false, 9000, 1500, NO_REASSEMBLY},
+    {"reassembly4", false, false, 1500, 1476, FORWARD},
+    {"reassembly4", false, false, 2900, 1476, FORWARD},
+    {"reassembly4", false, false, 9000, 1476, FORWARD},
+    {"reassembly4", false, false, 65000, 1476, FORWARD},
+    {"reassembly4-backward", false, false, 2900, 1476, BACKWARD},
+    {"reassembly4-backward", false, false, 65000, 1476, BACKWARD},
+    {"reassembly6", true, false, 2900, 1500, FORWARD},
+    {"reassembly6", true, false, 9000, 1500, FORWARD},
 };
 
 /* Bytes of packets in a working set. */
@@ -39,8 +57,17 @@ struct field {
     uint32_t count, pieces, stride;
     uint32_t header; /* of a later fragment */
     uint8_t *source, *target;
+    tunnelcap_reassembly *reassembly;
     uint32_t cut[PIECES_MAX + 1]; /* of a packet, for memcpy */
 };
+
+/* Bytes of the fragment with its header. */
+static uint32_t length_of(const struct field *field, uint32_t piece)
+{
+    uint32_t first = field->c->ipv6 ? 8 : 0; /* in which the packet's header is counted already */
+
+    return field->cut[piece + 1] - field->cut[piece] + (piece == 0 ? first : field->header);
+}
 
 typedef void contestant(struct field *field, uint32_t index);
 
@@ -80,6 +107,46 @@ static void copy(struct field *field, uint32_t index)
     for (uint32_t piece = 0; piece < field->pieces; piece++)
         memcpy(target_of(field, index, piece) + (piece == 0 ? 0 : field->header),
                from + field->cut[piece], field->cut[piece + 1] - field->cut[piece]);
+}
+
+/* The piece that comes as number n. */
+static uint32_t turn_of(const struct field *field, uint32_t n)
+{
+    return field->c->order == FORWARD ? n : field->pieces - 1 - n;
+}
+
+/* The packets that were split are written anew, from their fragments. */
+static void join(struct field *field, uint32_t index)
+{
+    tunnelcap_pkt out = {source_of(field, index), field->c->size, 0, 0, 0, NULL};
+    int32_t status = TUNNELCAP_KEPT;
+
+    for (uint32_t n = 0; n < field->pieces && status == TUNNELCAP_KEPT; n++) {
+        uint32_t piece = turn_of(field, n);
+        tunnelcap_pkt pkt = {target_of(field, index, piece) - HEADROOM,
+                             field->stride,
+                             HEADROOM,
+                             length_of(field, piece),
+                             0,
+                             NULL};
+
+        status = tunnelcap_reassembly_add(field->reassembly, &pkt, NULL, 0, &out);
+    }
+    if (status != TUNNELCAP_OK || out.len != field->c->size)
+        bench_fail("fragments are not put together");
+}
+
+static void copy_back(struct field *field, uint32_t index)
+{
+    uint8_t *to = source_of(field, index);
+
+    for (uint32_t n = 0; n < field->pieces; n++) {
+        uint32_t piece = turn_of(field, n);
+
+        memcpy(to + field->cut[piece],
+               target_of(field, index, piece) + (piece == 0 ? 0 : field->header),
+               field->cut[piece + 1] - field->cut[piece]);
+    }
 }
 
 static uint32_t header_of(const struct fragment_case *c)
@@ -146,8 +213,31 @@ static void set_up(struct field *field, const struct fragment_case *c, uint32_t 
         bench_fail("no memory for fragments");
 }
 
+/* Split all packets, and see that they are the same when they are put together. */
+static void set_up_reassembly(struct field *field)
+{
+    static const uint8_t seed[TUNNELCAP_SEED_SIZE] = {5, 4, 3, 2, 1};
+    tunnelcap_reassembly_config config;
+    uint8_t *before = malloc(field->c->size);
+
+    tunnelcap_reassembly_config_init(&config, sizeof(config));
+    if (before == NULL ||
+        tunnelcap_reassembly_new(&config, seed, NULL, &field->reassembly) != TUNNELCAP_OK)
+        bench_fail("no memory for reassembly");
+    for (uint32_t i = 0; i < field->count; i++) {
+        split(field, i);
+        memcpy(before, source_of(field, i), field->c->size);
+        memset(source_of(field, i), 0, field->c->size);
+        join(field, i);
+        if (memcmp(before, source_of(field, i), field->c->size) != 0)
+            bench_fail("fragments are put together wrongly");
+    }
+    free(before);
+}
+
 static void tear_down(struct field *field)
 {
+    tunnelcap_reassembly_free(field->reassembly);
     free(field->source);
     free(field->target);
 }
@@ -185,22 +275,29 @@ static int ascending(const void *a, const void *b)
 static void run_case(const struct fragment_case *c, uint32_t set, double seconds, fragment_row *row)
 {
     static double ours[ROUNDS], theirs[ROUNDS];
+    contestant *our_run = c->order == NO_REASSEMBLY ? split : join;
+    contestant *their_run = c->order == NO_REASSEMBLY ? copy : copy_back;
     struct field field;
     double begin;
     uint32_t rounds = 0;
     char name[64];
 
     set_up(&field, c, sets[set].bytes);
-    one_round(&field, split); /* pages and code are warm then */
+    if (c->order != NO_REASSEMBLY)
+        set_up_reassembly(&field);
+    one_round(&field, our_run); /* pages and code are warm then */
     for (begin = now(); rounds < LEAST_ROUNDS || (rounds < ROUNDS && now() - begin < seconds * 1e9);
          rounds++) {
-        ours[rounds] = one_round(&field, split);
-        theirs[rounds] = one_round(&field, copy);
+        ours[rounds] = one_round(&field, our_run);
+        theirs[rounds] = one_round(&field, their_run);
     }
     qsort(ours, rounds, sizeof(*ours), ascending);
     qsort(theirs, rounds, sizeof(*theirs), ascending);
     snprintf(name, sizeof(name), "%s/%s", c->name, sets[set].name);
-    row(name, c->size, 1, ours[rounds / 2], "memcpy", theirs[rounds / 2], 1.5);
+    row(name, c->size, 1, ours[rounds / 2], "memcpy", theirs[rounds / 2],
+        c->order == NO_REASSEMBLY ? 1.5
+        : set == CACHED           ? 0
+                                  : 2.5);
     tear_down(&field);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026, The tunnelcap authors */
 /*
- * The bench of fragmentation: packets split into buffers, beside memcpy of the same bytes into the
- * same buffers, cut in the same places.
+ * The bench of fragmentation and of reassembly: packets split into buffers and put together from
+ * them, beside memcpy of the same bytes between the same buffers, cut in the same places.
  */
 #ifndef TUNNELCAP_BENCH_FRAGMENT_H
 #define TUNNELCAP_BENCH_FRAGMENT_H

@@ -341,6 +341,40 @@ def icmp_trials():
     yield "echo-build6", trial(echo_build | ipv6_flag, bytes(600), 1, 12, 0)
 
 
+def pieces():
+    """Names and inputs of the reassembly target: steps of a few datagrams."""
+    more, jump, again, raw, large = 8, 16, 32, 64, 128
+    room = struct.pack(">H", 65000)
+
+    def step(how, unit=0, size=0, ecn=0):
+        return struct.pack(">BHHB", how, unit, size, ecn)
+
+    def packet(data, how=raw):
+        return bytes([how, len(data)]) + data
+
+    first, last = step(more, 0, 800), step(0, 100, 203)
+    yield "in-order", room + first + last
+    yield "backward", room + last + first
+    yield "v6", room + step(more | 1, 0, 800, 2) + step(1, 100, 203, 3)
+    yield "mixed", room + b"".join(step(more | n, 0, 800) for n in range(8)) + b"".join(
+        step(n, 100, 203) for n in range(8))
+    yield "many", room + step(0, 1280, 5) + b"".join(
+        step(more, 64 * unit, 512) for unit in range(20))
+    yield "tiny", room + step(0, 64, 8) + b"".join(step(more, unit, 8) for unit in range(64))
+    yield "large", room + step(more | large, 0, 32768) + step(large, 4096, 32000)
+    yield "no-room", struct.pack(">H", 1000) + first + last
+    yield "duplicates", room + first + first + step(more | again, 0, 0) + last
+    yield "overlap", room + first + step(more, 99, 800) + last + step(jump) * 3 + first + last
+    yield "conflict", room + last + step(0, 200, 8) + step(more, 300, 8)
+    yield "ecn", room + step(more, 0, 800, 3) + step(0, 100, 203, 0)
+    yield "late", room + first + step(jump | 2, 1, 8) * 3 + last
+    yield "raw", room + first + packet(ipv4(bytes(64), 17, fragment=0x2000)) + packet(
+        ipv4(bytes(9), 17, fragment=8, options=bytes([7, 7, 4, 0, 0, 0, 0, 0]))) + last
+    header = bytes([17, 0, 0, 1, 0, 0, 0, 9])
+    yield "raw-v6", room + packet(ipv6(header + bytes(64), 44)) + packet(
+        ipv6(bytes([44, 0, 1, 4, 0, 0, 0, 0]) + header + bytes(64), 0))
+
+
 def main():
     """Write all seeds."""
     folder = pathlib.Path(__file__).parent / "corpus"
@@ -365,6 +399,7 @@ def main():
     seeds["fragment"] = dict(splits())
     seeds["gso"] = dict(virtio())
     seeds["icmp"] = dict(icmp_trials())
+    seeds["reassembly"] = dict(pieces())
     seeds["replay"] = dict(replays())
     for target, inputs in seeds.items():
         (folder / target).mkdir(parents=True, exist_ok=True)

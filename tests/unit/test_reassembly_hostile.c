@@ -235,6 +235,60 @@ START_TEST(a_datagram_larger_than_its_share_is_refused)
 }
 END_TEST
 
+START_TEST(a_share_can_be_used_to_the_last_byte)
+{
+    tunnelcap_reassembly *r = frag_new(16, 8192, 50);
+    frag_udp4(&whole, "192.0.2.1", 1, 8000);
+    for (uint32_t off = 0; off < 8 * 512; off += 256)
+        ck_assert_status(frag_send(r, &whole, off, 256, true, 0), TUNNELCAP_KEPT);
+    ck_assert_uint_eq(frag_stats(r).bytes, 4096);
+    tunnelcap_reassembly_free(r);
+}
+END_TEST
+
+/* The oldest set grows while memory is short: of a source at its share, of the one that holds most,
+ * of one among many. */
+START_TEST(a_set_that_grows_is_not_evicted_for_itself)
+{
+    for (unsigned kind = 0; kind < 3; kind++) {
+        uint32_t full = kind == 0 ? 8192 : 16384;
+        tunnelcap_reassembly *r = frag_new(64, 16384, kind == 0 ? 50 : 100);
+        char source[32] = "192.0.2.1";
+        frag_udp4(&whole, source, 1, 1100);
+        ck_assert_status(frag_send(r, &whole, 0, 512, true, 0), TUNNELCAP_KEPT);
+        for (uint32_t n = 2; frag_stats(r).bytes < full; n++) {
+            if (kind == 2)
+                snprintf(source, sizeof(source), "192.0.2.%u", (unsigned)n);
+            frag_udp4(&other, source, n, 1100);
+            ck_assert_status(frag_send(r, &other, 0, 512, true, 0), TUNNELCAP_KEPT);
+        }
+        ck_assert_uint_eq(frag_stats(r).evicted, 0);
+        ck_assert_status(frag_send(r, &whole, 512, 512, true, 0), TUNNELCAP_KEPT);
+        ck_assert_uint_eq(frag_stats(r).evicted, 1);
+        ck_assert_uint_eq(frag_stats(r).bytes, full);
+        test_ok(frag_send(r, &whole, 1024, 76, false, 0));
+        frag_is_whole(&whole);
+        tunnelcap_reassembly_free(r);
+    }
+}
+END_TEST
+
+START_TEST(the_source_that_holds_most_makes_room_first)
+{
+    tunnelcap_reassembly *r = frag_new(64, 32768, 100); /* 64 cells */
+    frag_udp4(&other, "192.0.2.2", 1, 1600);
+    ck_assert_status(frag_send(r, &other, 0, 512, true, 0), TUNNELCAP_KEPT);
+    for (uint32_t id = 0; id < 500; id++) {
+        frag_udp4(&whole, "192.0.2.1", id, 1600);
+        ck_assert_status(frag_send(r, &whole, 0, 512, true, 0), TUNNELCAP_KEPT);
+    }
+    ck_assert_uint_eq(frag_stats(r).sources, 2);
+    test_ok(frag_send(r, &other, 512, 1088, false, 0));
+    frag_is_whole(&other);
+    tunnelcap_reassembly_free(r);
+}
+END_TEST
+
 /* Numbers of the fragments of a flood. */
 enum { FLOOD = 1000000, HONEST_EVERY = 50 };
 
@@ -306,9 +360,9 @@ static void flood_step(flood *f, enum flood_kind kind, uint32_t i)
         source[3] = (uint8_t)(i % 10);
         flood_one(f, source, test_below(&f->random, 1000), test_below(&f->random, 40) * 1480, 1480);
         break;
-    default:
+    default: /* of less than what an honest host sends */
         test_store32(source, i * 0x9e3779b1u);
-        flood_one(f, source, i, 0, 1480);
+        flood_one(f, source, i, 0, 8);
     }
 }
 
@@ -374,6 +428,18 @@ START_TEST(memory_comes_from_sets_that_are_due_before_it_comes_from_others)
     ck_assert_uint_eq(frag_stats(r).timed_out, 1);
     ck_assert_uint_eq(frag_stats(r).evicted, 1);
     tunnelcap_reassembly_free(r);
+    /* Also where another source holds more. */
+    r = frag_new(64, 16384, 100);
+    ck_assert_status(frag_send(r, &whole, 0, 512, true, 0), TUNNELCAP_KEPT);
+    for (uint32_t i = 0; i < 31; i++) {
+        frag_udp4(&other, "192.0.2.1", i, 1600);
+        ck_assert_status(frag_send(r, &other, 0, 512, true, FRAG_SECOND), TUNNELCAP_KEPT);
+    }
+    frag_udp4(&whole, "192.0.2.2", 9, 1600);
+    ck_assert_status(frag_send(r, &whole, 0, 512, true, 30ull * FRAG_SECOND), TUNNELCAP_KEPT);
+    ck_assert_uint_eq(frag_stats(r).timed_out, 1);
+    ck_assert_uint_eq(frag_stats(r).evicted, 0);
+    tunnelcap_reassembly_free(r);
 }
 END_TEST
 
@@ -386,6 +452,9 @@ Suite *test_reassembly_hostile_suite(void)
         long_headers_are_kept_up_to_the_documented_size,
         endless_extension_headers_are_refused,
         a_datagram_larger_than_its_share_is_refused,
+        a_share_can_be_used_to_the_last_byte,
+        a_set_that_grows_is_not_evicted_for_itself,
+        the_source_that_holds_most_makes_room_first,
         a_flood_of_a_million_fragments_is_held_and_honest_datagrams_pass,
         ipv6_sources_are_counted_by_their_64_bit_prefix,
         memory_comes_from_sets_that_are_due_before_it_comes_from_others,
