@@ -589,6 +589,38 @@ START_TEST(the_table_heeds_the_limit_before_it_changes_anything)
 }
 END_TEST
 
+START_TEST(a_table_answers_a_used_up_limit_with_a_parameter_problem)
+{
+    static const uint8_t used_up[6] = {1, 0, 4, 1, 0, 0};
+    tunnelcap_table *table = test_table_new(1, 1, 1);
+    tunnelcap_lane *lane = test_table_lane(table);
+    tunnelcap_gre_config gre = test_gre_config(near_ends[1], far_ends[1], 0);
+    tunnelcap_route route = test_route("::/0", 7);
+    tunnelcap_tunnel tunnel;
+    tunnelcap_result result;
+    test_ok(tunnelcap_tunnel_init(&tunnel, sizeof(tunnel)));
+    tunnel.interface6 = test_addr("fd00:ffff::1");
+    test_ok(tunnelcap_table_begin(table));
+    test_ok(tunnelcap_table_set_gre(table, 7, &tunnel, &gre));
+    test_ok(tunnelcap_table_set_route(table, &route));
+    test_ok(tunnelcap_table_commit(table, NULL));
+    limited_packet(used_up, sizeof(used_up), 0);
+    tunnelcap_pkt pkt = test_pkt(frame.bytes, frame.len, 64);
+    ck_assert_status(test_table_one(lane, TUNNELCAP_ENCAP, &pkt, NULL, &result),
+                     TUNNELCAP_E_ENCAP_LIMIT);
+    ck_assert_uint_eq(result.action, TUNNELCAP_DO_REPLY);
+    const uint8_t *p = pkt.buf + pkt.off;
+    ck_assert_uint_eq(p[6], 58);
+    ck_assert_uint_eq(p[40], 4); /* Parameter Problem */
+    ck_assert_uint_eq(p[41], 0); /* erroneous header field */
+    ck_assert_uint_eq(test_load32(p + 44), 46);
+    ck_assert_uint_eq(p[48 + 46], 0); /* it points at the limit */
+    ck_assert_mem_eq(p + 48, frame.bytes, frame.len);
+    test_pkt_free(&pkt);
+    test_table_end(table, lane);
+}
+END_TEST
+
 Suite *test_outer_marks_suite(void)
 {
     const TTest *tests[] = {
@@ -606,6 +638,7 @@ Suite *test_outer_marks_suite(void)
         what_is_no_limit_counts_for_none,
         the_limit_is_looked_for_within_the_packet_only,
         the_table_heeds_the_limit_before_it_changes_anything,
+        a_table_answers_a_used_up_limit_with_a_parameter_problem,
     };
     return test_suite("outer_marks", tests, TEST_COUNT(tests));
 }

@@ -2,6 +2,8 @@
 /* Copyright (c) 2026, The tunnelcap authors */
 /* Lanes that learn, answer, suspect and read while one writer ticks: run under ThreadSanitizer
  * too. Each thread judges for itself; only the main thread asserts. */
+#include "atomic.h"
+
 #include "pmtu_world.h"
 
 #include <pthread.h>
@@ -12,8 +14,8 @@ enum { LANES = 2, TICKS = 4000, PATH = 1400 };
 
 typedef struct crew {
     tunnelcap_pmtu *pmtu;
-    atomic_ullong now;
-    atomic_ullong token; /* of the probe that the path has carried */
+    tunnelcap_i_atomic64 now;
+    tunnelcap_i_atomic64 token; /* of the probe that the path has carried */
     atomic_uint stop;
     atomic_uint next;
     atomic_uint odd; /* MTUs out of their bounds, statuses that cannot be */
@@ -27,8 +29,8 @@ static void *work(void *arg)
     uint32_t self = atomic_fetch_add(&c->next, 1);
     test_random random = {self};
     while (!atomic_load(&c->stop)) {
-        uint64_t now = atomic_load(&c->now);
-        uint64_t token = atomic_load(&c->token);
+        uint64_t now = TUNNELCAP_I_LOAD(c->now);
+        uint64_t token = TUNNELCAP_I_LOAD(c->token);
         uint32_t mtu = tunnelcap_pmtu_get(c->pmtu);
         int32_t status;
         if (mtu < 576 || mtu > 1500)
@@ -82,9 +84,9 @@ START_TEST(lanes_learn_and_answer_while_the_writer_ticks)
         if (status != TUNNELCAP_OK && status != TUNNELCAP_CHANGED)
             atomic_fetch_add(&c.odd, 1);
         if (probe.size != 0)
-            atomic_store(&c.token, probe.size <= PATH ? probe.token : 0);
+            TUNNELCAP_I_STORE(c.token, probe.size <= PATH ? probe.token : 0);
         now += 10 * test_ms;
-        atomic_store(&c.now, now);
+        TUNNELCAP_I_STORE(c.now, now);
         if (tick % 16 == 0)
             sched_yield();
     }
