@@ -5,6 +5,7 @@
 
 #ifdef TUNNELCAP_WITH_OPENSSL
 
+#include <openssl/err.h>
 #include <pthread.h>
 
 enum { NONE = TUNNELCAP_INTEG_NONE, SLOTS = 4 };
@@ -264,6 +265,16 @@ START_TEST(bursts_mix_keys)
 }
 END_TEST
 
+/* The slot that a lane has for one direction of its only key. */
+static tunnelcap_i_ossl_slot *slot_of(tunnelcap_i_ossl_lane *lane, int direction)
+{
+    for (uint32_t i = 0; i < SLOTS; i++) {
+        if (lane->slots[i].tag != 0 && (int)(lane->slots[i].tag & 1) == direction)
+            return &lane->slots[i];
+    }
+    return NULL;
+}
+
 /* The provider wipes what is refused; before that it has not been decrypted at all. */
 START_TEST(forgeries_are_not_decrypted)
 {
@@ -282,11 +293,7 @@ START_TEST(forgeries_are_not_decrypted)
         run(&s, &p, 1, false); /* there is a slot for opening now */
         memcpy(op->text, sealed, lens[i]);
         op->icv[0] ^= 1;
-        tunnelcap_i_ossl_slot *slot = NULL;
-        for (uint32_t k = 0; k < SLOTS; k++) {
-            if (lane->slots[k].tag != 0 && (lane->slots[k].tag & 1) == TUNNELCAP_I_OPEN)
-                slot = &lane->slots[k];
-        }
+        tunnelcap_i_ossl_slot *slot = slot_of(lane, TUNNELCAP_I_OPEN);
         ck_assert_ptr_nonnull(slot);
         ck_assert_uint_eq(slot->bulk, 1);
         ck_assert_status(tunnelcap_i_ossl_gcm_run(lane, slot, s.key, &op, 1, TUNNELCAP_I_OPEN),
@@ -319,6 +326,54 @@ START_TEST(bursts_are_in_use_where_the_processor_can)
             side_free(&s);
         }
     }
+}
+END_TEST
+
+/* A packet for which libcrypto fails is wiped, and the context that failed is keyed anew. */
+START_TEST(slots_recover_from_failures_of_libcrypto)
+{
+    static const uint32_t lens[] = {64, 2 * TUNNELCAP_I_SCRATCH};
+    for (uint32_t way = test_first_way(); way <= TUNNELCAP_I_OSSL_LEAN; way++) {
+        side s = side_new(way, &kinds[0]), plain = side_new(TUNNELCAP_I_OSSL_PORTABLE, &kinds[0]);
+        compare(&s, &plain, lens, TEST_COUNT(lens), 0);
+        for (uint32_t i = 0; i < TEST_COUNT(lens); i++) {
+            piece p = piece_new(&s, lens[i], 0, i);
+            EVP_CIPHER_CTX_reset(slot_of(s.lane, TUNNELCAP_I_SEAL)->cipher);
+            run(&s, &p, 1, true);
+            ck_assert_status(p.op.status, TUNNELCAP_E_CRYPTO);
+            ck_assert(is_zero(p.op.text, lens[i]));
+            ck_assert_ptr_null(slot_of(s.lane, TUNNELCAP_I_SEAL));
+            piece_free(&p);
+            compare(&s, &plain, lens, TEST_COUNT(lens), 0);
+        }
+        ERR_clear_error();
+        side_free(&s);
+        side_free(&plain);
+    }
+}
+END_TEST
+
+/* The trial of a lane can fail, and then libcrypto's GCM serves. */
+START_TEST(lanes_whose_trial_fails_use_the_gcm_of_libcrypto)
+{
+    if (test_first_way() != TUNNELCAP_I_OSSL_WIDE)
+        return;
+    static const uint32_t lens[] = {0, 1, 64, 300, 1400};
+    side s = side_new(TUNNELCAP_I_OSSL_WIDE, &kinds[0]);
+    side plain = side_new(TUNNELCAP_I_OSSL_PORTABLE, &kinds[0]);
+    tunnelcap_i_ossl_lane *lane = s.lane;
+    EVP_CIPHER *other = EVP_CIPHER_fetch(NULL, "ChaCha20-Poly1305", NULL);
+    ck_assert_ptr_nonnull(other);
+    ck_assert_ptr_null(tunnelcap_i_ossl_try_bulk(lane, other, TUNNELCAP_I_OSSL_WIDE));
+    EVP_CIPHER_free(other);
+    for (uint32_t i = 0; i < TUNNELCAP_I_BULK_CIPHERS; i++) {
+        EVP_CIPHER_free(lane->bulk[i]);
+        lane->bulk[i] = NULL;
+    }
+    compare(&s, &plain, lens, TEST_COUNT(lens), 0);
+    ck_assert_uint_eq(slot_of(lane, TUNNELCAP_I_SEAL)->bulk, 0);
+    side_free(&s);
+    side_free(&plain);
 }
 END_TEST
 
@@ -387,6 +442,8 @@ Suite *test_crypto_gcm_suite(void)
         any_wrong_bit_is_refused,
         bursts_mix_keys,
         forgeries_are_not_decrypted,
+        slots_recover_from_failures_of_libcrypto,
+        lanes_whose_trial_fails_use_the_gcm_of_libcrypto,
         lanes_use_one_key_at_once,
         bursts_are_in_use_where_the_processor_can,
         fips_configurations_use_the_gcm_of_libcrypto,
