@@ -75,9 +75,10 @@ static void build_ipv6(const tunnelcap_outer *c, tunnelcap_i_outer *out)
     /* RFC 2473 4.1.1: Tunnel Encapsulation Limit (4, length 1, value), padded by PadN(1). */
     const uint8_t limit[8] = {0, 0, 4, 1, c->encap_limit, 1, 1, 0};
 
+    /* A label of 0 would mean "not labelled" (RFC 6437 2): of hashed ones, the last bit is set. */
     tunnelcap_i_store32(out->header,
                         0x60000000 |
-                            (c->flow_label_mode == TUNNELCAP_FLOW_LABEL_HASH ? 0 : c->flow_label));
+                            (c->flow_label_mode == TUNNELCAP_FLOW_LABEL_HASH ? 1 : c->flow_label));
     memcpy(out->header + 8, c->local.bytes, 16);
     memcpy(out->header + 24, c->remote.bytes, 16);
     memcpy(out->match, c->remote.bytes, 16);
@@ -94,10 +95,9 @@ static void build_ipv6(const tunnelcap_outer *c, tunnelcap_i_outer *out)
     }
     out->plain = c->ttl != 0;
     out->sum = tunnelcap_i_load32(out->header);
-    out->label_mask = c->flow_label_mode == TUNNELCAP_FLOW_LABEL_HASH ? 0xfffff : 0;
+    out->label_mask = c->flow_label_mode == TUNNELCAP_FLOW_LABEL_HASH ? 0xffffe : 0;
     out->header[7] = c->ttl;
-    out->label_hash = c->flow_label_mode == TUNNELCAP_FLOW_LABEL_HASH;
-    out->want_flow = out->label_hash;
+    out->want_flow = c->flow_label_mode == TUNNELCAP_FLOW_LABEL_HASH;
 }
 
 int32_t tunnelcap_i_outer_build(const tunnelcap_outer *config, uint32_t extra,

@@ -46,11 +46,10 @@ typedef struct tunnelcap_i_outer {
     uint8_t df_plain; /* 0x40: plain packets have "don't fragment" set */
     uint8_t id_mode;
     uint8_t ecn_rfc4301;
-    uint8_t uniform;    /* TUNNELCAP_I_UNIFORM_: what the outer header changes in the inner one */
-    uint8_t label_hash; /* 1: IPv6 flow label from the flow hash */
-    uint8_t want_flow;  /* 1: the inner flow must be looked at */
-    uint8_t plain;      /* 1: only TOS, length and flow label differ among plain packets */
-    uint8_t has_limit;  /* 1: the template holds a Tunnel Encapsulation Limit */
+    uint8_t uniform;   /* TUNNELCAP_I_UNIFORM_: what the outer header changes in the inner one */
+    uint8_t want_flow; /* 1: the inner flow must be looked at */
+    uint8_t plain;     /* 1: only TOS, length and flow label differ among plain packets */
+    uint8_t has_limit; /* 1: the template holds a Tunnel Encapsulation Limit */
 } tunnelcap_i_outer;
 
 enum { TUNNELCAP_I_UNIFORM_DSCP = 1, TUNNELCAP_I_UNIFORM_TTL = 2 };
@@ -239,14 +238,6 @@ static inline void tunnelcap_i_header_copy(uint8_t *to, const uint8_t *from, uin
     memcpy(to + n - 16, from + n - 16, 16);
 }
 
-/* The flow label of a hash, 20 bits or none; never 0, which means "not labelled" (RFC 6437 2). */
-static inline uint32_t tunnelcap_i_label(uint64_t hash, uint32_t mask)
-{
-    uint32_t label = (uint32_t)(hash >> 44) & mask;
-
-    return label + ((label == 0) & mask);
-}
-
 /* Write all headers of a packet of `total` bytes at h; UDP and tunnel fields are left for the
  * caller to patch. */
 static inline void tunnelcap_i_outer_write(const tunnelcap_i_outer *outer, tunnelcap_lane *lane,
@@ -262,10 +253,9 @@ static inline void tunnelcap_i_outer_write(const tunnelcap_i_outer *outer, tunne
     tunnelcap_i_header_copy(h, outer->header, outer->header_len);
     h[outer->protocol_at] = protocol;
     if (outer->family == TUNNELCAP_IPV6) {
-        uint32_t label = tunnelcap_i_label(inner->hash, outer->label_mask) |
-                         (tunnelcap_i_load32(outer->header) & 0xfffff);
+        uint32_t label = (uint32_t)(inner->hash >> 44) & outer->label_mask;
 
-        tunnelcap_i_store32(h, 0x60000000 | tos << 20 | label);
+        tunnelcap_i_store32(h, outer->sum | tos << 20 | label);
         tunnelcap_i_store16(h + 4, total - TUNNELCAP_I_IPV6_HEADER);
         h[7] = (uint8_t)ttl;
         if (inner->limited && outer->has_limit)
@@ -308,7 +298,7 @@ TUNNELCAP_I_INLINE uint8_t *tunnelcap_i_outer_write_plain(const tunnelcap_i_oute
     uint8_t *h;
 
     if (!outer->plain || pkt->off < header_len || pkt->len < TUNNELCAP_I_IPV4_HEADER ||
-        p[0] != 0x45 || (~p[6] & outer->df_plain) != 0)
+        p[0] != 0x45 || (family == TUNNELCAP_IPV4 && (~p[6] & outer->df_plain) != 0))
         return NULL;
     total = tunnelcap_i_load16(p + 2);
     if (total < TUNNELCAP_I_IPV4_HEADER || total > pkt->len || total + header_len > outer->max)
@@ -326,7 +316,7 @@ TUNNELCAP_I_INLINE uint8_t *tunnelcap_i_outer_write_plain(const tunnelcap_i_oute
         tunnelcap_i_store16(h + 10, (uint16_t)~tunnelcap_i_fold(outer->plain_sum + tos + total));
         return h;
     }
-    tunnelcap_i_store32(h, outer->sum | tos << 20 | tunnelcap_i_label(*hash, outer->label_mask));
+    tunnelcap_i_store32(h, outer->sum | tos << 20 | ((uint32_t)(*hash >> 44) & outer->label_mask));
     tunnelcap_i_store16(h + 4, total - TUNNELCAP_I_IPV6_HEADER);
     return h;
 }

@@ -344,6 +344,7 @@ START_TEST(flow_label_is_fixed_or_follows_the_flow)
             ck_assert_uint_eq(wrap(&fixed, NULL).ip.flow_label, 0x12345);
             uint32_t label = wrap(&hashed, NULL).ip.flow_label;
             ck_assert_uint_eq(wrap(&hashed, NULL).ip.flow_label, label);
+            ck_assert_uint_eq(label & 1, 1); /* so it is never 0 (RFC 6437 2) */
             if (flow == 0)
                 first = label;
             different += label != first;
