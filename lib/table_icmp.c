@@ -239,21 +239,42 @@ int32_t tunnelcap_i_outer_icmp(tunnelcap_i_run *run, tunnelcap_i_item *item, uin
     return status == TUNNELCAP_OK ? heed(run, item, outer_vrf, &r) : status;
 }
 
+/* Offset of the data of an echo reply, 0 if it is none. Where the far end believes in a smaller
+ * path than we probe, the answer comes in fragments. Its first one will do: its checksum cannot be
+ * verified, but nobody else knows the token in it. */
+static uint32_t reply_data(const tunnelcap_pkt *pkt, const tunnelcap_i_ip *ip)
+{
+    const uint8_t *p = pkt->buf + pkt->off;
+    tunnelcap_icmp_echo echo;
+
+    if (ip->fragment) {
+        uint32_t reply = ip->family == TUNNELCAP_IPV4 ? 0 : 129;
+        return !ip->non_first && ip->total <= pkt->len && ip->total - ip->payload >= 16 &&
+                       p[ip->payload] == reply
+                   ? ip->payload + 8
+                   : 0;
+    }
+    memset(&echo, 0, sizeof(echo));
+    echo.size = sizeof(echo);
+    return tunnelcap_icmp_echo_read(pkt, NULL, &echo) == TUNNELCAP_OK &&
+                   echo.type == TUNNELCAP_ECHO_REPLY && echo.payload_len >= 8
+               ? echo.payload
+               : 0;
+}
+
 uint32_t tunnelcap_i_is_answer(tunnelcap_i_tunnel *tunnel, const tunnelcap_pkt *pkt,
                                const tunnelcap_i_ip *ip)
 {
-    tunnelcap_icmp_echo echo;
+    uint32_t data;
 
     if (tunnel->path == NULL || tunnel->path->key.mode != TUNNELCAP_PMTU_PROBE ||
-        (ip->protocol != TUNNELCAP_I_PROTO_ICMP && ip->protocol != TUNNELCAP_I_PROTO_ICMPV6))
+        ip->protocol !=
+            (ip->family == TUNNELCAP_IPV4 ? TUNNELCAP_I_PROTO_ICMP : TUNNELCAP_I_PROTO_ICMPV6) ||
+        ip->family != tunnel->probe.family ||
+        memcmp(ip->src, tunnel->probe.bytes, ip->addr_len) != 0)
         return 0;
-    memset(&echo, 0, sizeof(echo));
-    echo.size = sizeof(echo);
-    if (tunnelcap_icmp_echo_read(pkt, NULL, &echo) != TUNNELCAP_OK ||
-        echo.type != TUNNELCAP_ECHO_REPLY || echo.payload_len < 8 ||
-        memcmp(&echo.src, &tunnel->probe, sizeof(echo.src)) != 0)
-        return 0;
-    return tunnelcap_pmtu_answered(&tunnel->path->pmtu,
-                                   tunnelcap_i_load64(pkt->buf + pkt->off + echo.payload)) ==
-           TUNNELCAP_OK;
+    data = reply_data(pkt, ip);
+    return data != 0 &&
+           tunnelcap_pmtu_answered(&tunnel->path->pmtu,
+                                   tunnelcap_i_load64(pkt->buf + pkt->off + data)) == TUNNELCAP_OK;
 }

@@ -646,6 +646,53 @@ START_TEST(probe_waits_for_room_and_strangers_do_not_answer_it)
 }
 END_TEST
 
+/* What the near end makes of `len` bytes of the answer to a probe over IPv4, sent as a fragment. */
+static uint8_t answer_in_part(const tunnelcap_pkt *probe, uint32_t len, uint16_t fragment,
+                              uint32_t wrong)
+{
+    tunnelcap_result result;
+    test_ip back = table_link_outer(&link_, 1);
+    test_gre gre = {.protocol = 0x0800};
+    tunnelcap_pkt inner = test_pkt(probe->buf + probe->off + 24, probe->len - 24, 0);
+    test_ok(tunnelcap_icmp_echo_reply(&inner, 64));
+    inner.buf[28] ^= (uint8_t)wrong;
+    test_store16(inner.buf + 2, (uint16_t)len);
+    test_store16(inner.buf + 6, fragment);
+    test_store16(inner.buf + 10, 0);
+    test_store16(inner.buf + 10, (uint16_t)~test_sum(0, inner.buf, 20));
+    message.len = 0;
+    test_push(&message, inner.buf, len);
+    test_push_gre(&message, &gre);
+    test_push_ip(&message, &back, GRE);
+    tunnelcap_pkt pkt = hear(2ull * SECOND, &result);
+    test_ok(result.status);
+    test_pkt_free(&pkt);
+    test_pkt_free(&inner);
+    return result.action;
+}
+
+START_TEST(first_fragment_of_an_answer_will_do)
+{
+    enum { MORE = 0x2000 };
+    table_link_policies(policies);
+    policies[0].pmtu_mode = TUNNELCAP_PMTU_PROBE;
+    policies[0].probe = policies[1].interface4;
+    table_link_open(&link_, LINK_GRE, policies);
+    uint64_t next_ns = 0;
+    world_call_open(&call, 1, CALL_HEADROOM, 1500);
+    call.burst.now_ns = 2ull * SECOND;
+    test_ok(tunnelcap_table_tick(link_.tables[0], link_.lanes[0], &call.burst, &next_ns));
+    ck_assert_uint_eq(call.burst.result_count, 1);
+    const tunnelcap_pkt *probe = &call.spare[0];
+    ck_assert_uint_eq(answer_in_part(probe, 556, MORE, 0x55), TUNNELCAP_DO_DELIVER);
+    ck_assert_uint_eq(answer_in_part(probe, 556, MORE | 2, 0), TUNNELCAP_DO_DELIVER);
+    ck_assert_uint_eq(answer_in_part(probe, 35, MORE, 0), TUNNELCAP_DO_DELIVER);
+    ck_assert_uint_eq(answer_in_part(probe, 36, MORE, 0), TUNNELCAP_DO_LOCAL);
+    world_call_close(&call);
+    table_link_close(&link_);
+}
+END_TEST
+
 START_TEST(tick_refuses_what_it_documents)
 {
     open_link(LINK_GRE);
@@ -741,6 +788,7 @@ Suite *test_table_path_suite(void)
         what_was_learned_ages,
         probes_find_the_path_where_nobody_says_a_word,
         probe_waits_for_room_and_strangers_do_not_answer_it,
+        first_fragment_of_an_answer_will_do,
         tick_refuses_what_it_documents,
         findings_are_shared_by_a_fleet,
     };
