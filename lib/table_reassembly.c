@@ -46,9 +46,13 @@ int32_t tunnelcap_i_inner_room(tunnelcap_i_run *run, tunnelcap_i_item *item)
     return make_room(run, item, 1) == TUNNELCAP_I_STOP ? TUNNELCAP_I_STOP : TUNNELCAP_OK;
 }
 
-/* Settle a fragment that was copied. */
+/* Settle a fragment that was copied. What the tunnel's headers cost an inner one counts with it: it
+ * never comes out by itself. */
 static int32_t keep(const tunnelcap_i_run *run, const tunnelcap_i_item *item)
 {
+    if (item->place != run->table->places)
+        tunnelcap_i_count_add(&tunnelcap_i_run_counters(run, item->place)->outer_bytes,
+                              item->before + tunnelcap_i_stripped_len(item->meta));
     item->result->action = TUNNELCAP_DO_KEPT;
     tunnelcap_i_settle(run, item, TUNNELCAP_KEPT);
     return TUNNELCAP_I_DONE;
@@ -110,7 +114,7 @@ int32_t tunnelcap_i_inner_fragment(tunnelcap_i_run *run, tunnelcap_i_item *item,
 {
     tunnelcap_reassembly *reassembly = run->lane->reassembly[TUNNELCAP_I_INNER];
     uint64_t now_ns = run->burst->now_ns;
-    tunnelcap_i_item whole = {NULL, NULL, NULL, item->place, item->before};
+    tunnelcap_i_item whole = {NULL, NULL, NULL, item->place, 0}; /* counted with its fragments */
     tunnelcap_pkt *spare = NULL;
     tunnelcap_meta meta;
     int32_t status;

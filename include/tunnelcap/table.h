@@ -129,7 +129,8 @@ typedef struct tunnelcap_counters {
     uint64_t packets;       /**< Sent or delivered. */
     uint64_t inner_bytes;   /**< Their bytes without the tunnel's headers. */
     uint64_t outer_bytes;   /**< Their bytes with the tunnel's headers, those included that a socket
-                                 has taken off (without options). */
+                                 has taken off (without options), and of inner fragments that were
+                                 kept. */
     uint64_t replied;       /**< Answered in place: keepalives, and ICMP errors. */
     uint64_t refused;       /**< Dropped, all reasons; see tunnelcap_table_reasons(). */
     uint64_t clamped;       /**< SYNs whose MSS was lowered or added; part of `packets`. */

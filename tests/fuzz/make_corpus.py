@@ -188,6 +188,24 @@ def bursts():
     yield "outer", 0, [ipv4(in4, 47), keyed, ipv4(INNER4, 4), in6]
     yield "outer-udp", 2, [ipv4(udp(in4, 50000, 4754, REMOTE4 + LOCAL4), 17), ipv6(INNER6, 41)]
     yield "keepalive", 0, [ipv4(gre(KEEPALIVE, 0x800), 47), loop, ipv4(b"", 6)]
+    # Three spares, and what tunnels do: 32 addresses and small paths, 64 fragments outside, 128
+    # reassembly.
+    big4, big6 = ipv4(bytes(1000), 17, HOST4A, HOST4B), ipv6(bytes(1200), 17, HOST6A, HOST6B)
+    df4 = ipv4(bytes(1000), 17, HOST4A, HOST4B, fragment=0x4000)
+    yield "fragments", 1 | 24 | 32, [big4, df4, big6]
+    yield "fragments-outside", 1 | 24 | 32 | 64 | 128, [big4, df4, big6]
+    yield "fragments-inside", 1 | 24 | 32 | 128, [big4, big6]
+    pieces = [big4[20:820], big4[820:]]
+    yield "reassembly", 24 | 128, [ipv4(gre(big4, 0x800)[:800], 47, fragment=0x2000),
+                                   ipv4(gre(big4, 0x800)[800:], 47, fragment=100)]
+    yield "reassembly-inside", 24 | 128, [
+        ipv4(gre(ipv4(pieces[0], 17, HOST4A, HOST4B, fragment=0x2000), 0x800), 47),
+        ipv4(gre(ipv4(pieces[1], 17, HOST4A, HOST4B, fragment=100), 0x800), 47)]
+    quote = ipv4(gre(big4, 0x800), 47, LOCAL4, REMOTE4)
+    yield "too-big", 24 | 32, [ipv4(icmp(3, 4, 500, quote[:28]), 1), ipv4(icmp(3, 4, 400, quote), 1),
+                               ipv4(icmp(3, 1, 0, quote), 1)]
+    quote = ipv6(gre(big6, 0x86DD), 47, LOCAL6, REMOTE6)
+    yield "too-big6", 24, [ipv6(icmp(2, 0, 1280, quote[:1000], REMOTE6 + LOCAL6), 58)]
 
 
 def trips():
