@@ -272,8 +272,8 @@ TUNNELCAP_I_INLINE uint32_t fits_plain(const tunnelcap_esp *esp, const tunnelcap
         return 0;
     p = pkt->buf + off;
     len = tunnelcap_i_load16(p + 2);
-    if (p[0] != 0x45 || (~p[6] & esp->outer.df_plain) != 0 || len < TUNNELCAP_I_IPV4_HEADER ||
-        len > pkt->len || len > esp->plain_max || pkt->cap - off - len < esp->plain_tail)
+    if (p[0] != 0x45 || len < TUNNELCAP_I_IPV4_HEADER || len > pkt->len || len > esp->plain_max ||
+        pkt->cap - off - len < esp->plain_tail)
         return 0;
     job->payload_len = len;
     job->text_len = (len + TUNNELCAP_I_ESP_TRAILER + 3) & ~3u;
@@ -281,7 +281,8 @@ TUNNELCAP_I_INLINE uint32_t fits_plain(const tunnelcap_esp *esp, const tunnelcap
 }
 
 /* Write one of them, as write_packet() would. Nothing is read back that was just written. */
-TUNNELCAP_I_INLINE void write_plain(const tunnelcap_esp *esp, tunnelcap_i_esp_job *job)
+TUNNELCAP_I_INLINE void write_plain(const tunnelcap_esp *esp, tunnelcap_lane *lane,
+                                    tunnelcap_i_esp_job *job)
 {
     static const uint8_t trailers[4][8] = {{0, TUNNELCAP_I_PROTO_IPV4},
                                            {1, 1, TUNNELCAP_I_PROTO_IPV4},
@@ -298,6 +299,7 @@ TUNNELCAP_I_INLINE void write_plain(const tunnelcap_esp *esp, tunnelcap_i_esp_jo
     uint8_t *header = text - TUNNELCAP_I_ESP_HEADER - 8;
     uint32_t tos = (uint32_t)((text[1] & outer->tos_mask) | outer->tos_fixed);
     uint32_t pad = text_len - job->payload_len - TUNNELCAP_I_ESP_TRAILER;
+    uint32_t sum = outer->plain_sum + tos + total;
 
     memcpy(text + job->payload_len, trailers[pad], 8);
     memcpy(h, outer->header, 16);
@@ -308,7 +310,13 @@ TUNNELCAP_I_INLINE void write_plain(const tunnelcap_esp *esp, tunnelcap_i_esp_jo
     }
     h[1] = (uint8_t)tos;
     tunnelcap_i_store16(h + 2, total);
-    tunnelcap_i_store16(h + 10, (uint16_t)~tunnelcap_i_fold(outer->plain_sum + tos + total));
+    if (~text[6] & outer->df_plain) { /* "don't fragment" is copied clear: an identification */
+        uint32_t id = tunnelcap_i_lane_id(lane);
+
+        tunnelcap_i_store32(h + 4, id << 16);
+        sum += id + 0xbfff; /* less the bit, 0x4000, in ones' complement */
+    }
+    tunnelcap_i_store16(h + 10, (uint16_t)~tunnelcap_i_fold(sum));
     tunnelcap_i_store64(header, (uint64_t)esp->spi << 32 | (uint32_t)seq);
     tunnelcap_i_store64(header + TUNNELCAP_I_ESP_HEADER, iv);
     tunnelcap_i_esp_place(esp, &job->op, header, text_len);
@@ -354,7 +362,7 @@ static uint32_t write_run(tunnelcap_lane *lane, tunnelcap_i_esp_job *jobs, uint3
     for (uint32_t i = 0; i < got; i++) {
         jobs[i].seq = first + i;
         if (jobs[i].plain)
-            write_plain(esp, &jobs[i]);
+            write_plain(esp, lane, &jobs[i]);
         else
             write_packet(esp, lane, &jobs[i]);
         bytes += jobs[i].text_len;
