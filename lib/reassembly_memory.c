@@ -185,6 +185,8 @@ static void free_cells(tunnelcap_reassembly *r, tunnelcap_i_set *set)
             count += cell_free(r, &index[end - 1]);
         count += cell_free(r, &set->index_cell);
     }
+    if (end > TUNNELCAP_I_CELLS_DIRECT) /* discarded before: nothing is left of the index */
+        end = TUNNELCAP_I_CELLS_DIRECT;
     for (; end > 0; end--)
         count += cell_free(r, &set->cell[end - 1]);
     set->cells -= count;
