@@ -127,4 +127,11 @@ static inline uint32_t tunnelcap_i_pmtu_replace(tunnelcap_pmtu *p, uint64_t word
     return 1;
 }
 
+/* Make a probe that tunnelcap_pmtu_tick() has just given one of a size that the tunnel can make.
+ * ESP makes sizes in steps; to take one for another would be to contradict the routers, for ever.
+ * `down` is the largest size that it makes up to the one asked for, `up` the least above the path
+ * MTU. Where that is known to fail, the search is at its end, and probe->size 0. */
+void tunnelcap_i_pmtu_round(tunnelcap_pmtu *pmtu, uint32_t down, uint32_t up, uint64_t now_ns,
+                            uint64_t *next_ns, tunnelcap_pmtu_probe *probe);
+
 #endif

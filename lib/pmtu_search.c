@@ -290,6 +290,30 @@ static uint64_t next_tick(const tunnelcap_pmtu *p, const turn *t)
                : next;
 }
 
+void tunnelcap_i_pmtu_round(tunnelcap_pmtu *pmtu, uint32_t down, uint32_t up, uint64_t now_ns,
+                            uint64_t *next_ns, tunnelcap_pmtu_probe *probe)
+{
+    turn t = {now_ns, 0, probe, 0, 0};
+    uint32_t asked = probe->size;
+    uint32_t size;
+    uint32_t mtu;
+
+    t.word = TUNNELCAP_I_LOAD(pmtu->word);
+    mtu = tunnelcap_i_pmtu_mtu(t.word);
+    size = down > mtu ? down : up;
+    if (asked <= mtu || down == asked)
+        return;
+    if (size > mtu && size < pmtu->high) {
+        TUNNELCAP_I_STORE(pmtu->probing, size);
+        probe->size = size;
+        return;
+    }
+    memset(probe, 0, sizeof(*probe));
+    TUNNELCAP_I_STORE(pmtu->token, 0);
+    fail(pmtu, &t, mtu + 1); /* there is nothing in between */
+    *next_ns = next_tick(pmtu, &t);
+}
+
 int32_t tunnelcap_pmtu_tick(tunnelcap_pmtu *pmtu, uint64_t now_ns, uint64_t *next_ns,
                             tunnelcap_pmtu_probe *probe)
 {

@@ -81,21 +81,13 @@ static int32_t split_inner(tunnelcap_i_run *run, tunnelcap_i_item *item, tunnelc
     return TUNNELCAP_I_DONE;
 }
 
-/* Length of what a tunnel makes of an inner packet; 0 if IP cannot carry it. */
-static uint32_t outer_len(const tunnelcap_i_tunnel *tunnel, uint32_t inner_len)
-{
-    if (tunnel->key.kind == TUNNELCAP_KIND_ESP)
-        return tunnelcap_esp_encap_len(tunnel->as.esp, inner_len);
-    return tunnelcap_i_outer_len(tunnelcap_i_tunnel_outer(tunnel), inner_len);
-}
-
 /* Send an inner packet as one outer packet in fragments. */
 static int32_t send_whole(tunnelcap_i_run *run, tunnelcap_i_item *item, tunnelcap_i_tunnel *tunnel,
                           uint32_t mtu)
 {
     const tunnelcap_i_outer *outer = tunnelcap_i_tunnel_outer(tunnel);
     tunnelcap_i_split split = {0, tunnelcap_i_pmtu_get(&tunnel->path->pmtu)};
-    uint32_t total = outer_len(tunnel, item->before);
+    uint32_t total = tunnelcap_i_tunnel_len(tunnel, item->before);
     uint32_t header =
         outer->family == TUNNELCAP_IPV4 ? TUNNELCAP_I_IPV4_HEADER : TUNNELCAP_I_IPV6_HEADER;
     uint32_t room = split.mtu - header - (outer->family == TUNNELCAP_IPV4 ? 0 : FRAGMENT_HEADER);

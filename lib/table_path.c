@@ -65,7 +65,8 @@ static void set_outer_df(tunnelcap_pkt *pkt)
 }
 
 /* Build a probe at a spare's off: an echo request inside the tunnel that makes an outer packet of
- * the size asked for, or of the last one below that the tunnel can make. */
+ * the size asked for, or, to confirm the path MTU, of the last one below that the tunnel can make.
+ */
 static int32_t build_probe(tunnelcap_table *table, tunnelcap_i_tunnel *tunnel, tunnelcap_lane *lane,
                            const tunnelcap_pmtu_probe *probe, tunnelcap_pkt *pkt)
 {
@@ -108,6 +109,16 @@ static void send_probe(tunnelcap_i_run *run, tunnelcap_i_tunnel *tunnel,
     result->l4_len = tunnelcap_i_in_udp(tunnel) ? TUNNELCAP_I_UDP_HEADER : 0;
 }
 
+static void round_probe(const tunnelcap_i_tunnel *tunnel, uint64_t now_ns, uint64_t *next_ns,
+                        tunnelcap_pmtu_probe *probe)
+{
+    uint32_t mtu = tunnelcap_i_pmtu_get(&tunnel->path->pmtu);
+    uint32_t down = tunnelcap_i_tunnel_len(tunnel, tunnelcap_i_tunnel_fits(tunnel, probe->size));
+    uint32_t up = tunnelcap_i_tunnel_len(tunnel, tunnelcap_i_tunnel_fits(tunnel, mtu) + 1);
+
+    tunnelcap_i_pmtu_round(&tunnel->path->pmtu, down, up, now_ns, next_ns, probe);
+}
+
 /* Do for one tunnel what time demands; returns when to come again at the latest. */
 static uint64_t tick(tunnelcap_i_run *run, tunnelcap_i_tunnel *tunnel)
 {
@@ -123,6 +134,8 @@ static uint64_t tick(tunnelcap_i_run *run, tunnelcap_i_tunnel *tunnel)
     }
     if (tunnelcap_pmtu_tick(&path->pmtu, now_ns, &next_ns, &probe) == TUNNELCAP_CHANGED)
         tunnelcap_i_tell_pmtu(run->lane, now_ns, tunnel, before, NULL);
+    if (probe.size != 0)
+        round_probe(tunnel, now_ns, &next_ns, &probe);
     if (probe.size != 0)
         send_probe(run, tunnel, &probe);
     return next_ns;

@@ -91,6 +91,13 @@ uint32_t tunnelcap_i_tunnel_fits(const tunnelcap_i_tunnel *tunnel, uint32_t path
     return tunnel->as.esp == NULL ? MTU_MAX : tunnelcap_esp_inner_mtu(tunnel->as.esp, path_mtu);
 }
 
+uint32_t tunnelcap_i_tunnel_len(const tunnelcap_i_tunnel *tunnel, uint32_t inner_len)
+{
+    if (tunnel->key.kind == TUNNELCAP_KIND_ESP)
+        return tunnelcap_esp_encap_len(tunnel->as.esp, inner_len);
+    return tunnelcap_i_outer_len(tunnelcap_i_tunnel_outer(tunnel), inner_len);
+}
+
 uint32_t tunnelcap_i_tunnel_mtu(const tunnelcap_i_tunnel *tunnel, uint32_t path_mtu)
 {
     uint32_t fits = tunnelcap_i_tunnel_fits(tunnel, path_mtu);
