@@ -65,6 +65,7 @@ static const struct {
     {"table_data", test_table_data_suite},
     {"table_jobs", test_table_jobs_suite},
     {"table_large", test_table_large_suite},
+    {"table_large_model", test_table_large_model_suite},
     {"table_model", test_table_model_suite},
     {"table_path", test_table_path_suite},
     {"table_reassembly", test_table_reassembly_suite},
