@@ -112,8 +112,10 @@ static uint32_t has_ports(const tunnelcap_icmp_result *r, uint16_t src_port, uin
            (src_port == 0 || r->src_port == src_port);
 }
 
-/* 1 if a quoted packet may be a tunnel's, which has its addresses. A later fragment tells no more
- * than its protocol. */
+/* 1 if a quoted packet may be a tunnel's, which has its addresses. What does not even quote eight
+ * bytes behind them, or a later fragment, is not believed: anyone could say that, and where a later
+ * fragment does not pass, the first one does not either. Those hold the ports, or the SPI and the
+ * number, or the beginning of GRE. */
 static uint32_t is_about(const tunnelcap_i_tunnel *tunnel, const tunnelcap_icmp_result *r)
 {
     uint32_t udp = tunnelcap_i_in_udp(tunnel);
@@ -124,7 +126,8 @@ static uint32_t is_about(const tunnelcap_i_tunnel *tunnel, const tunnelcap_icmp_
     switch (tunnel->key.kind) {
     case TUNNELCAP_KIND_GRE:
         if (!udp)
-            return r->ip_protocol == TUNNELCAP_I_PROTO_GRE && is_gre_of(&tunnel->as.gre, r);
+            return r->ip_protocol == TUNNELCAP_I_PROTO_GRE && r->protocol != 0 &&
+                   is_gre_of(&tunnel->as.gre, r);
         return has_ports(r, tunnel->as.gre.udp_src_port, tunnel->key.udp_port) &&
                is_gre_of(&tunnel->as.gre, r);
     case TUNNELCAP_KIND_IPIP:
@@ -132,7 +135,8 @@ static uint32_t is_about(const tunnelcap_i_tunnel *tunnel, const tunnelcap_icmp_
     default:
         esp = tunnel->as.esp;
         if (!udp)
-            return r->ip_protocol == TUNNELCAP_I_PROTO_ESP && is_esp_of(esp, r);
+            return r->ip_protocol == TUNNELCAP_I_PROTO_ESP &&
+                   (r->flags & TUNNELCAP_ICMP_SEQUENCE) && is_esp_of(esp, r);
         if (r->tunnel == TUNNELCAP_KIND_IKE || r->tunnel == TUNNELCAP_KIND_NAT_KEEPALIVE)
             return 0;
         return has_ports(r, tunnelcap_i_load16(esp->outer.header + esp->outer.ip_len),

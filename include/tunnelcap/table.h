@@ -138,7 +138,8 @@ typedef struct tunnelcap_counters {
     uint64_t local;         /**< For us: answers to probes, and ICMP errors about the path. */
     uint64_t fragments;     /**< Packets in spare buffers that fragmentation has made. */
     uint64_t reassembled;   /**< Packets in spare buffers that reassembly has made. */
-    uint64_t icmp_sent;     /**< ICMP errors built; part of `replied`. */
+    uint64_t icmp_sent;     /**< ICMP errors built; part of `replied`, or of `packets` where they
+                                 tell an inner sender what the path said. */
     uint64_t icmp_received; /**< ICMP errors about the path that were believed. */
 } tunnelcap_counters;
 
@@ -755,8 +756,9 @@ TUNNELCAP_API int32_t tunnelcap_table_encap(tunnelcap_lane *lane, tunnelcap_burs
  * packet wants one result and one spare to be left besides its own result.
  *
  * An ICMP error from outside counts if it quotes a packet that the tunnel can have sent: addresses,
- * kind, key or SPI, sequence number, ports, as far as they are quoted. Several tunnels may match
- * what little is quoted: all of them learn, and the first is named in the result. Too big lowers
+ * kind, key or SPI, sequence number, ports, as far as they are quoted; of what is in UDP at least
+ * the ports must be, of bare ESP SPI and number, of bare GRE its first four bytes. Several tunnels
+ * may match what little is quoted: all learn, and the first is named in the result. Too big lowers
  * the path MTU, never below the floor, where the tunnel learns; ::TUNNELCAP_EVENT_PMTU tells.
  *
  * @param lane  the calling thread's lane, attached to a table

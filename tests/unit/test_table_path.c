@@ -281,9 +281,26 @@ START_TEST(messages_that_are_cut_anywhere_do_no_harm)
 END_TEST
 
 /* One thing is wrong with each of these messages. */
+/* Let a packet be a fragment behind the first one of its datagram. */
+static void quote_later_fragment(uint8_t *p)
+{
+    if (p[0] >> 4 == 6) {
+        memmove(p + 48, p + 40, 100);
+        memset(p + 40, 0, 8);
+        p[40] = p[6];
+        p[6] = 44;
+        test_store16(p + 42, 1448);
+        return;
+    }
+    test_store16(p + 6, 1448 / 8);
+    test_store16(p + 10, 0);
+    test_store16(p + 10, (uint16_t)~test_sum(0, p, 20));
+}
+
 START_TEST(implausible_messages_are_dropped_as_such)
 {
-    enum { GOOD, RAISES, BELOW_MINIMUM, NO_TUNNEL, WRONG_KEY, WRONG_SEQ, WRONG_PORT, LONGER, ROWS };
+    enum { GOOD, RAISES, BELOW_MINIMUM, NO_TUNNEL, WRONG_KEY, WRONG_SEQ, WRONG_PORT, LONGER };
+    enum { SHORT = LONGER + 1, LATER_FRAGMENT, ROWS };
     for (uint32_t kind = 0; kind < LINK_KINDS; kind++) {
         for (uint32_t row = 0; row < ROWS; row++) {
             open_link(kind);
@@ -307,7 +324,9 @@ START_TEST(implausible_messages_are_dropped_as_such)
                 spi[7] = 2; /* not sent yet */
             if (row == WRONG_PORT && udp)
                 quote[header + 3] ^= 1;
-            bool wrong = row != GOOD &&
+            if (row == LATER_FRAGMENT)
+                quote_later_fragment(quote);
+            bool wrong = row != GOOD && !(row >= SHORT && kind == LINK_IPIP) &&
                          !(row == WRONG_KEY && (kind == LINK_GRE_UDP || kind == LINK_IPIP)) &&
                          !(row == WRONG_SEQ && !esp) && !(row == WRONG_PORT && !udp);
             if (!six && row == NO_TUNNEL) {
@@ -315,7 +334,7 @@ START_TEST(implausible_messages_are_dropped_as_such)
                 test_store16(quote + 10, (uint16_t)~test_sum(0, quote, 20));
             }
             tunnelcap_result result;
-            too_big(&outer, 100, mtu);
+            too_big(&outer, row == SHORT ? header + 3 : 100, mtu);
             tunnelcap_pkt pkt = hear(0, &result);
             if (wrong) {
                 ck_assert_status(result.status, TUNNELCAP_E_ICMP);
