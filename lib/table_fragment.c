@@ -98,6 +98,8 @@ static int32_t send_whole(tunnelcap_i_run *run, tunnelcap_i_item *item, tunnelca
                                   tunnelcap_i_tunnel_mtu(tunnel, outer->max));
     if (item->pkt->off < tunnel->headroom)
         return TUNNELCAP_E_HEADROOM;
+    if (total <= split.mtu) /* the tunnel's own MTU is less than the path's, or that has grown */
+        return tunnelcap_i_send(run, item, tunnel, mtu, split);
     room &= ~(uint32_t)7;
     split.pieces = (total - header + room - 1) / room;
     status = tunnelcap_i_room(run, split.pieces, split.pieces);
@@ -130,6 +132,7 @@ static void write_outer(tunnelcap_i_run *run, tunnelcap_i_item *item, uint32_t s
 {
     tunnelcap_result whole = *item->result;
     tunnelcap_i_item piece = *item;
+    uint32_t six = item->pkt->buf[item->pkt->off] >> 4 == 6;
 
     item->result->action = TUNNELCAP_DO_KEPT;
     item->result->flags = 0;
@@ -143,7 +146,7 @@ static void write_outer(tunnelcap_i_run *run, tunnelcap_i_item *item, uint32_t s
         *piece.result = whole;
         piece.result->index = (uint16_t)spare;
         piece.result->flags |= TUNNELCAP_RESULT_SPARE;
-        piece.result->l3_len = (uint8_t)(whole.l3_len + (it->protocol != 0 ? FRAGMENT_HEADER : 0));
+        piece.result->l3_len = (uint8_t)(whole.l3_len + (six ? FRAGMENT_HEADER : 0));
         tunnelcap_i_count_add(&tunnelcap_i_run_counters(run, item->place)->fragments, 1);
         tunnelcap_i_settle(run, &piece, TUNNELCAP_OK);
         piece.before = 0;
@@ -159,8 +162,12 @@ int32_t tunnelcap_i_split_outer(tunnelcap_i_run *run, tunnelcap_i_item *item,
     uint32_t spare = run->spares;
     int32_t status = begin_outer(run, item, split, &it);
 
-    if (status != TUNNELCAP_OK)
+    if (status != TUNNELCAP_OK) {
+        item->result->action = TUNNELCAP_DO_DROP;
+        item->result->l3_len = 0;
+        item->result->l4_len = 0;
         return status;
+    }
     run->results += split.pieces;
     run->spares += split.pieces;
     write_outer(run, item, spare, &it);
@@ -179,6 +186,8 @@ int32_t tunnelcap_i_split_sealed(tunnelcap_i_run *run, tunnelcap_i_item *item,
         return TUNNELCAP_I_DONE;
     }
     item->result->action = TUNNELCAP_DO_DROP;
+    item->result->l3_len = 0;
+    item->result->l4_len = 0;
     for (uint32_t i = 0; i < note->split.pieces; i++) {
         run->burst->spare[note->spare + i].len = 0;
         tunnelcap_i_leave_hole(run, note->result + 1 + i);

@@ -52,31 +52,60 @@ static uint32_t set_error(tunnelcap_icmp_error *error, int32_t status, uint32_t 
     return 1;
 }
 
+/* Let the error about a packet be no larger than what the tunnel carries: its quote is cut. */
+static void cut_quote(const tunnelcap_i_tunnel *tunnel, tunnelcap_pkt *pkt)
+{
+    uint32_t mtu = tunnelcap_i_mtu_now(tunnel);
+    uint32_t header =
+        pkt->buf[pkt->off] >> 4 == 4 ? TUNNELCAP_ICMP_HEADROOM4 : TUNNELCAP_ICMP_HEADROOM6;
+    uint32_t most = mtu > header ? mtu - header : 0;
+
+    if (pkt->len > most)
+        pkt->len = most;
+}
+
+/* Send an error about what has come out of a tunnel back into it. */
+static int32_t wrap_error(tunnelcap_i_run *run, tunnelcap_i_item *item, tunnelcap_i_tunnel *tunnel,
+                          int32_t status)
+{
+    tunnelcap_result *result = item->result;
+
+    /* The job that this takes is the lane's first one, which is done with. */
+    if (tunnelcap_i_wrap(tunnel, run->lane, item->pkt) < TUNNELCAP_OK)
+        return status;
+    result->l3_len = tunnelcap_i_tunnel_outer(tunnel)->ip_len;
+    result->l4_len = tunnelcap_i_in_udp(tunnel) ? TUNNELCAP_I_UDP_HEADER : 0;
+    result->vrf = tunnel->key.outer_vrf;
+    result->action = TUNNELCAP_DO_REPLY;
+    tunnelcap_i_count_add(&tunnelcap_i_run_counters(run, item->place)->icmp_sent, 1);
+    return status;
+}
+
 int32_t tunnelcap_i_refuse(tunnelcap_i_run *run, tunnelcap_i_item *item, tunnelcap_i_tunnel *tunnel,
                            int32_t status, uint32_t value)
 {
     tunnelcap_result *result = item->result;
     tunnelcap_icmp_error error;
     const tunnelcap_meta *meta = run->direction == TUNNELCAP_ENCAP ? item->meta : NULL;
+    uint32_t len = item->pkt->len;
 
     if (status == TUNNELCAP_E_TOO_BIG)
         result->value = value;
     start_error(tunnel, &error);
-    if (!(tunnel->flags & TUNNELCAP_TUNNEL_ICMP) || !set_error(&error, status, value) ||
-        tunnelcap_icmp_error_build(item->pkt, meta, &error, limit_of(run, tunnel),
-                                   run->burst->now_ns) != TUNNELCAP_OK)
+    if (!(tunnel->flags & TUNNELCAP_TUNNEL_ICMP) || !set_error(&error, status, value))
         return status;
+    if (run->direction == TUNNELCAP_DECAP)
+        cut_quote(tunnel, item->pkt);
+    if (tunnelcap_icmp_error_build(item->pkt, meta, &error, limit_of(run, tunnel),
+                                   run->burst->now_ns) != TUNNELCAP_OK) {
+        item->pkt->len = len;
+        return status;
+    }
+    if (run->direction == TUNNELCAP_DECAP)
+        return wrap_error(run, item, tunnel, status);
     result->l3_len = item->pkt->buf[item->pkt->off] >> 4 == 4 ? TUNNELCAP_I_IPV4_HEADER
                                                               : TUNNELCAP_I_IPV6_HEADER;
     result->vrf = meta == NULL ? 0 : meta->vrf;
-    if (run->direction == TUNNELCAP_DECAP) {
-        /* The job that this takes is the lane's first one, which is done with. */
-        if (tunnelcap_i_wrap(tunnel, run->lane, item->pkt) < TUNNELCAP_OK)
-            return status;
-        result->l3_len = tunnelcap_i_tunnel_outer(tunnel)->ip_len;
-        result->l4_len = tunnelcap_i_in_udp(tunnel) ? TUNNELCAP_I_UDP_HEADER : 0;
-        result->vrf = tunnel->key.outer_vrf;
-    }
     result->action = TUNNELCAP_DO_REPLY;
     tunnelcap_i_count_add(&tunnelcap_i_run_counters(run, item->place)->icmp_sent, 1);
     return status;
