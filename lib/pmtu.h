@@ -127,6 +127,14 @@ static inline uint32_t tunnelcap_i_pmtu_replace(tunnelcap_pmtu *p, uint64_t word
     return 1;
 }
 
+/* The probe that tunnelcap_pmtu_tick() has just given could not be sent: that says nothing of the
+ * path. It comes again when it would have been late. */
+static inline void tunnelcap_i_pmtu_unsent(tunnelcap_pmtu *pmtu)
+{
+    if (pmtu->state != TUNNELCAP_PMTU_DISABLED && pmtu->count > 0)
+        pmtu->count--;
+}
+
 /* Make a probe that tunnelcap_pmtu_tick() has just given one of a size that the tunnel can make.
  * ESP makes sizes in steps; to take one for another would be to contradict the routers, for ever.
  * `down` is the largest size that it makes up to the one asked for, `up` the least above the path

@@ -102,8 +102,10 @@ static void send_probe(tunnelcap_i_run *run, tunnelcap_i_tunnel *tunnel,
     result->vrf = tunnel->key.outer_vrf;
     result->status = status < TUNNELCAP_OK ? status : TUNNELCAP_OK;
     pkt->status = result->status;
-    if (status < TUNNELCAP_OK)
+    if (status < TUNNELCAP_OK) {
+        tunnelcap_i_pmtu_unsent(&tunnel->path->pmtu);
         return;
+    }
     result->action = TUNNELCAP_DO_SEND;
     result->l3_len = tunnelcap_i_tunnel_outer(tunnel)->ip_len;
     result->l4_len = tunnelcap_i_in_udp(tunnel) ? TUNNELCAP_I_UDP_HEADER : 0;

@@ -615,6 +615,39 @@ START_TEST(probes_find_the_path_where_nobody_says_a_word)
 }
 END_TEST
 
+START_TEST(probes_that_cannot_be_made_are_not_lost_ones)
+{
+    table_link_policies(policies);
+    policies[0].pmtu_mode = TUNNELCAP_PMTU_PROBE;
+    policies[0].probe = policies[1].interface4;
+    table_link_open(&link_, LINK_GRE, policies);
+    tunnelcap_route route = test_route("10.255.0.0/24", LINK_ID);
+    test_ok(tunnelcap_table_begin(link_.tables[1]));
+    test_ok(tunnelcap_table_set_route(link_.tables[1], &route));
+    test_ok(tunnelcap_table_commit(link_.tables[1], NULL));
+    uint64_t now_ns = 0, next_ns;
+    uint32_t refused = 0;
+    for (uint32_t round = 0; round < 300; round++) {
+        bool room = round < 20; /* then too little headroom */
+        world_call_open(&call, 1, room ? CALL_HEADROOM : 10, 1600);
+        call.burst.now_ns = now_ns;
+        test_ok(tunnelcap_table_tick(link_.tables[0], link_.lanes[0], &call.burst, &next_ns));
+        if (call.burst.spare_used == 1 && room)
+            ck_assert_uint_eq(answer_probe(&call.spare[0], 1500, now_ns), TUNNELCAP_DO_LOCAL);
+        else
+            refused += call.burst.spare_used;
+        world_call_close(&call);
+        now_ns += SECOND + SECOND / 10;
+    }
+    ck_assert_uint_gt(refused, 10);
+    tunnelcap_pmtu_info found;
+    test_ok(tunnelcap_table_get_pmtu(link_.tables[0], LINK_ID, now_ns, &found, sizeof(found)));
+    ck_assert_uint_eq(found.state, TUNNELCAP_PMTU_SEARCH_COMPLETE);
+    ck_assert_uint_eq(found.mtu, 1500);
+    table_link_close(&link_);
+}
+END_TEST
+
 START_TEST(probe_waits_for_room_and_strangers_do_not_answer_it)
 {
     table_link_policies(policies);
@@ -806,6 +839,7 @@ Suite *test_table_path_suite(void)
         path_outlives_its_tunnels_configuration,
         what_was_learned_ages,
         probes_find_the_path_where_nobody_says_a_word,
+        probes_that_cannot_be_made_are_not_lost_ones,
         probe_waits_for_room_and_strangers_do_not_answer_it,
         first_fragment_of_an_answer_will_do,
         tick_refuses_what_it_documents,
