@@ -68,7 +68,8 @@ typedef struct tunnelcap_pmtu_config {
     uint8_t reserved;    /**< Zero. */
     uint64_t age_ns;     /**< How long ICMP is believed; default 10 min (RFC 1191 6.3, 8201 4). */
     uint64_t probe_ns;   /**< How long to wait for an answer; default 1 s, the least that RFC 8899
-                              5.1.1 allows where the round-trip time is not known to be less. */
+                              5.1.1 allows. It advises 15 s, for paths that may be slower than
+                              that; less than 1 s is for paths whose round-trip time is known. */
     uint64_t raise_ns;   /**< When to look for a larger MTU again; default 600 s. */
     uint64_t confirm_ns; /**< When to confirm the present MTU again; default 30 s. */
 } tunnelcap_pmtu_config;
