@@ -110,6 +110,8 @@ static fate foresee(uint32_t id, bool six, uint32_t total, bool df)
     if (!six && (m->policy.fragment_mode == TUNNELCAP_FRAGMENT_REFUSE ||
                  (df && !(m->policy.flags & TUNNELCAP_TUNNEL_CLEAR_DF))))
         return too_big(id, six, mtu);
+    if (outside && total + kinds[id].overhead <= m->path)
+        return f; /* only the tunnel's own MTU is exceeded */
     f.pieces = outside ? pieces_of(total + kinds[id].overhead, m->path) : pieces_of(total, mtu);
     f.piece_max = outside ? m->path : mtu + kinds[id].overhead;
     f.action = TUNNELCAP_DO_KEPT;
