@@ -83,6 +83,7 @@ static bool build_table(struct plane *plane, const struct args *args, config_tun
 
     /* Packets are to come out as they went in, and no path's MTU is known here. */
     tunnel->policy.flags = 0;
+    tunnel->policy.fragment_mode = TUNNELCAP_FRAGMENT_REFUSE;
     tunnel->policy.vrf = 0;
     if (!tunnel->policy.mtu)
         tunnel->policy.mtu = UINT16_MAX;
