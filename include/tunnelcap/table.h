@@ -12,6 +12,7 @@
 #ifndef TUNNELCAP_TABLE_H
 #define TUNNELCAP_TABLE_H
 
+#include <tunnelcap/burst.h>
 #include <tunnelcap/esp.h>
 #include <tunnelcap/gre.h>
 #include <tunnelcap/ipip.h>
@@ -19,6 +20,7 @@
 #include <tunnelcap/peek.h>
 #include <tunnelcap/pmtu.h>
 #include <tunnelcap/reassembly.h>
+#include <tunnelcap/tunnel.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -37,192 +39,6 @@ typedef struct tunnelcap_table_config {
                            has no lock-free 64-bit atomics: 1, and no more. */
     uint32_t sas;     /**< Most inbound security associations, 1 to 2^22; default 1024. */
 } tunnelcap_table_config;
-
-/** Flags of tunnelcap_tunnel. */
-enum {
-    TUNNELCAP_TUNNEL_CLAMP_ENCAP = 1, /**< Clamp the MSS of inner SYNs on the way in. */
-    TUNNELCAP_TUNNEL_CLAMP_DECAP = 2, /**< Clamp the MSS of inner SYNs on the way out. */
-    /** Discard what is addressed to its own encapsulator (RFC 2784 3.1), but for ICMP echo. */
-    TUNNELCAP_TUNNEL_LOOP_GUARD = 4,
-    /** Fragment inner IPv4 packets even where they forbid it, after clearing DF and giving them an
-     *  identification of our own: against RFC 6864 section 4, for senders that ICMP does not
-     *  reach. */
-    TUNNELCAP_TUNNEL_CLEAR_DF = 8,
-    /** Answer senders of inner packets that cannot be carried with ICMP errors, from `interface4`
-     *  or `interface6`; where that is not set, they are dropped. */
-    TUNNELCAP_TUNNEL_ICMP = 16,
-    TUNNELCAP_TUNNEL_TTL_ENCAP = 32, /**< Decrement the inner TTL or hop limit on the way in. */
-    TUNNELCAP_TUNNEL_TTL_DECAP = 64, /**< Decrement the inner TTL or hop limit on the way out. */
-    /** Deliver inner packets whole: reassemble their fragments on the way out. */
-    TUNNELCAP_TUNNEL_REASSEMBLE = 128
-};
-
-/** What becomes of an inner IPv4 packet that exceeds the inner MTU and may be fragmented. */
-enum {
-    TUNNELCAP_FRAGMENT_INNER = 0, /**< It is fragmented, and each fragment goes into the tunnel. */
-    TUNNELCAP_FRAGMENT_OUTER = 1, /**< It goes into the tunnel whole, and the outer packet is
-                                       fragmented: the far end must reassemble. */
-    TUNNELCAP_FRAGMENT_REFUSE = 2 /**< It is treated as if it forbade fragmentation. */
-};
-
-/** What the table does for a tunnel of any kind; fill it with tunnelcap_tunnel_init() first. */
-typedef struct tunnelcap_tunnel {
-    uint32_t size;       /**< sizeof(tunnelcap_tunnel) of the caller. */
-    uint32_t flags;      /**< TUNNELCAP_TUNNEL_ flags; default: clamp both ways, guard, ICMP. */
-    uint32_t vrf;        /**< Routing instance where inner packets are delivered. */
-    uint32_t outer_vrf;  /**< Routing instance where outer packets are sent and received. */
-    uint32_t mtu;        /**< Largest inner MTU, at least 68; 0, the default: what fits the path. */
-    uint16_t limit4;     /**< MSS limit over IPv4, 536 at least; 0, the default: from the MTU. */
-    uint16_t limit6;     /**< MSS limit over IPv6, 1220 at least; 0, the default: from the MTU. */
-    uint16_t insert4;    /**< As in tunnelcap_mss_config. */
-    uint16_t insert6;    /**< As in tunnelcap_mss_config. */
-    uint32_t path_mtu;   /**< MTU of the outer path's first link, 68 to 65575; 0, the default: 1500,
-                              or what `mtu` needs if that is more. */
-    uint32_t path_floor; /**< Lowest path MTU that is believed, 68 to 1280; 0, the default: 576.
-                              Over IPv6 it is 1280. */
-    uint32_t icmp_rate;  /**< Most ICMP errors a second from each lane; 0: any; default 100. */
-    uint8_t fragment_mode;     /**< TUNNELCAP_FRAGMENT_ */
-    uint8_t pmtu_mode;         /**< ::TUNNELCAP_PMTU_FIXED, LEARN (default) or PROBE. */
-    uint8_t reserved[2];       /**< Zero. */
-    tunnelcap_addr interface4; /**< Our IPv4 address inside the tunnel, or none. */
-    tunnelcap_addr interface6; /**< Our IPv6 address inside the tunnel, or none. */
-    tunnelcap_addr probe;      /**< ::TUNNELCAP_PMTU_PROBE: the far end's address inside the tunnel,
-                                    of a family of which we have one. Else unused; may be none. */
-} tunnelcap_tunnel;
-
-/** A route: inner packets to a prefix go into a tunnel. */
-typedef struct tunnelcap_route {
-    uint32_t size;         /**< sizeof(tunnelcap_route) of the caller. */
-    uint32_t flags;        /**< Zero. */
-    uint64_t tunnel;       /**< Id of the tunnel. */
-    tunnelcap_addr prefix; /**< Bits behind prefix_len must be zero. */
-    uint32_t vrf;          /**< Routing instance of the packets that it takes. */
-    uint32_t priority;     /**< The lowest value of a prefix wins; equal ones share the flows. */
-    uint16_t weight;       /**< Share among equal priorities, 1 to 256; default 1. */
-    uint8_t prefix_len;    /**< 0 to 32 or 128. */
-    uint8_t reserved[9];   /**< Zero. */
-} tunnelcap_route;
-
-/** Facts about a tunnel in a table. */
-typedef struct tunnelcap_tunnel_info {
-    uint32_t size;         /**< sizeof(tunnelcap_tunnel_info) of the caller. */
-    uint32_t flags;        /**< TUNNELCAP_PEEK_ flags: UDP, KEY (a key is expected), ... */
-    tunnelcap_addr local;  /**< Our end. */
-    tunnelcap_addr remote; /**< The far end. */
-    uint32_t key;          /**< Key expected, where flagged; ESP: SPI of the outbound SA. */
-    uint32_t vrf;          /**< Routing instance of inner packets. */
-    uint32_t inner_mtu;    /**< Largest inner packet, by the path MTU as it is believed now. */
-    uint32_t headroom;     /**< Bytes to leave: what encapsulation adds, and 4 more where it
-                                may insert an MSS. */
-    uint32_t tailroom;     /**< Bytes that encapsulation adds behind a packet at most. */
-    uint16_t udp_port;     /**< UDP destination port, where flagged. */
-    uint16_t limit4;       /**< MSS limit in force over IPv4. */
-    uint16_t limit6;       /**< MSS limit in force over IPv6. */
-    uint8_t kind;          /**< TUNNELCAP_KIND_ */
-    uint8_t reserved;      /**< Zero. */
-    uint32_t path_mtu;     /**< Path MTU as it is believed now; 0 without outbound SA. */
-} tunnelcap_tunnel_info;
-
-/** Counters of one direction. `packets + replied + refused + kept + local` are all results; less
- *  `fragments + reassembled` they are what was offered. */
-typedef struct tunnelcap_counters {
-    uint64_t packets;       /**< Sent or delivered. */
-    uint64_t inner_bytes;   /**< Their bytes without the tunnel's headers. */
-    uint64_t outer_bytes;   /**< Their bytes with the tunnel's headers, those included that a socket
-                                 has taken off (without options), and of inner fragments that were
-                                 kept. */
-    uint64_t replied;       /**< Answered in place: keepalives, and ICMP errors. */
-    uint64_t refused;       /**< Dropped, all reasons; see tunnelcap_table_reasons(). */
-    uint64_t clamped;       /**< SYNs whose MSS was lowered or added; part of `packets`. */
-    uint64_t kept;          /**< Fragments that were copied, for others to follow. */
-    uint64_t local;         /**< For us: answers to probes, and ICMP errors about the path. */
-    uint64_t fragments;     /**< Packets in spare buffers that fragmentation has made. */
-    uint64_t reassembled;   /**< Packets in spare buffers that reassembly has made. */
-    uint64_t icmp_sent;     /**< ICMP errors built; part of `replied`, or of `packets` where they
-                                 tell an inner sender what the path said. */
-    uint64_t icmp_received; /**< ICMP errors about the path that were believed. */
-} tunnelcap_counters;
-
-/** Counters of a tunnel, summed over lanes, those of detached lanes included. */
-typedef struct tunnelcap_stats {
-    uint32_t size;            /**< sizeof(tunnelcap_stats) of the caller. */
-    uint32_t reserved;        /**< Zero. */
-    tunnelcap_counters encap; /**< Into the tunnel. */
-    tunnelcap_counters decap; /**< Out of the tunnel. */
-} tunnelcap_stats;
-
-/** Directions, for tunnelcap_table_reasons(). */
-enum {
-    TUNNELCAP_ENCAP = 0, /**< Into the tunnel. */
-    TUNNELCAP_DECAP = 1  /**< Out of the tunnel. */
-};
-
-/** How many packets were dropped for one reason. */
-typedef struct tunnelcap_reason {
-    int32_t status;    /**< The status of those packets. */
-    uint32_t reserved; /**< Zero. */
-    uint64_t count;    /**< Packets. */
-} tunnelcap_reason;
-
-/** What the caller does with a packet that the data path has seen. */
-enum {
-    TUNNELCAP_DO_DROP = 0,    /**< Drop it; `status` says why. */
-    TUNNELCAP_DO_SEND = 1,    /**< An outer packet: send it. */
-    TUNNELCAP_DO_DELIVER = 2, /**< An inner packet: forward it; `value` is its EtherType. */
-    TUNNELCAP_DO_REPLY = 3,   /**< An answer: send it back to where the packet came from. From
-                                   tunnelcap_table_encap() it is an inner packet, from
-                                   tunnelcap_table_decap() an outer one. */
-    TUNNELCAP_DO_KEPT = 4,    /**< A fragment that was copied: its buffer is free. */
-    TUNNELCAP_DO_LOCAL = 5    /**< It was for us and is done with: its buffer is free. */
-};
-
-/** Flags of tunnelcap_result. */
-enum {
-    TUNNELCAP_RESULT_CLAMPED = 1,    /**< The MSS of this SYN was lowered or added. */
-    TUNNELCAP_RESULT_PEER_MOVED = 2, /**< ESP: verified, and from another address or port than
-                                          the last packet of this SA. */
-    TUNNELCAP_RESULT_REKEY = 4,      /**< ESP: a soft limit of the SA is reached. */
-    TUNNELCAP_RESULT_SPARE = 0x8000  /**< `index` counts in the burst's spare packets. */
-};
-
-/** What became of one packet of a burst. */
-typedef struct tunnelcap_result {
-    uint64_t tunnel;  /**< Id of the tunnel, 0 if none was found. */
-    int32_t status;   /**< Why. */
-    uint32_t value;   /**< EtherType when delivered (0: a keepalive that came back), inner MTU
-                           when too big, else 0. */
-    uint16_t index;   /**< Which packet of the burst, or which spare where flagged. */
-    uint16_t flags;   /**< TUNNELCAP_RESULT_ flags. */
-    uint8_t action;   /**< TUNNELCAP_DO_ */
-    uint8_t l3_len;   /**< Bytes of IP header with options and extension headers that the
-                           packet now begins with; 0 if it is dropped, is not IP, or they
-                           exceed 255. */
-    uint8_t l4_len;   /**< Bytes of UDP header behind it, if it is sent in UDP. */
-    uint8_t reserved; /**< Zero. */
-    uint32_t vrf;     /**< Routing instance where the packet goes on. */
-    uint32_t spi;     /**< ESP: the SA's, also of one that is not known here. */
-} tunnelcap_result;
-
-/** A burst of packets for the data path. */
-typedef struct tunnelcap_burst {
-    uint32_t size;              /**< sizeof(tunnelcap_burst) of the caller. */
-    uint32_t flags;             /**< Zero. */
-    uint64_t now_ns;            /**< The caller's clock. */
-    uint32_t pkt_count;         /**< Packets, at most 65535. */
-    uint32_t pkt_done;          /**< Out: packets consumed. */
-    uint32_t spare_count;       /**< Spare buffers for packets that are made anew. */
-    uint32_t spare_used;        /**< Out: spare buffers that hold packets now. */
-    uint32_t result_cap;        /**< Room at `results`. */
-    uint32_t result_count;      /**< Out: results. */
-    uint32_t meta_stride;       /**< Bytes from one meta to the next; 0 uses the first for all. */
-    uint32_t reserved;          /**< Zero. */
-    tunnelcap_pkt *pkts;        /**< Packets; changed in place. */
-    const tunnelcap_meta *meta; /**< What they came with, or NULL. */
-    tunnelcap_pkt *spare;       /**< Spare buffers, or NULL: `buf` and `cap` are given, and in `off`
-                                     the headroom that a packet in it will need. */
-    tunnelcap_result *results;  /**< Receives one result for each packet consumed, in order, and
-                                     behind it one for each spare that was filled from it. */
-} tunnelcap_burst;
 
 /**
  * Fill a table configuration with defaults.
@@ -355,22 +171,6 @@ TUNNELCAP_API int32_t tunnelcap_table_detach(tunnelcap_table *table, tunnelcap_l
 TUNNELCAP_API int32_t tunnelcap_table_begin(tunnelcap_table *table);
 
 /**
- * Fill a tunnel policy with defaults: clamp both ways to what fits the MTU, guard against loops,
- * answer with ICMP once there is an address, fragment inner IPv4 packets, learn the MTU of a path
- * of 1500 at most, VRF 0.
- *
- * @param tunnel receives the defaults; all `size` bytes are written
- * @param size   sizeof(tunnelcap_tunnel) of the caller
- * @retval TUNNELCAP_OK        filled
- * @retval TUNNELCAP_E_INVALID tunnel is NULL
- * @retval TUNNELCAP_E_VERSION size is below that of version 1.0
- *
- * Threads  any
- * @since 1.0
- */
-TUNNELCAP_API int32_t tunnelcap_tunnel_init(tunnelcap_tunnel *tunnel, uint32_t size);
-
-/**
  * Add a GRE tunnel, or replace the tunnel of this id. Sequence numbers and counters of a GRE
  * tunnel that is replaced by a GRE tunnel go on.
  *
@@ -493,20 +293,6 @@ TUNNELCAP_API int32_t tunnelcap_table_remove_sa(tunnelcap_table *table, const tu
  * @since 1.0
  */
 TUNNELCAP_API int32_t tunnelcap_table_remove(tunnelcap_table *table, uint64_t id);
-
-/**
- * Fill a route with defaults: priority 100, weight 1, the rest empty.
- *
- * @param route receives the defaults; all `size` bytes are written
- * @param size  sizeof(tunnelcap_route) of the caller
- * @retval TUNNELCAP_OK        filled
- * @retval TUNNELCAP_E_INVALID route is NULL
- * @retval TUNNELCAP_E_VERSION size is below that of version 1.0
- *
- * Threads  any
- * @since 1.0
- */
-TUNNELCAP_API int32_t tunnelcap_route_init(tunnelcap_route *route, uint32_t size);
 
 /**
  * Add a route, or change priority and weight of the route with this VRF, prefix and tunnel.

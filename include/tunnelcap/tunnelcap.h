@@ -7,6 +7,7 @@
 #ifndef TUNNELCAP_TUNNELCAP_H
 #define TUNNELCAP_TUNNELCAP_H
 
+#include <tunnelcap/burst.h>
 #include <tunnelcap/crypto.h>
 #include <tunnelcap/esp.h>
 #include <tunnelcap/fragment.h>
@@ -26,6 +27,7 @@
 #include <tunnelcap/status.h>
 #include <tunnelcap/table.h>
 #include <tunnelcap/top.h>
+#include <tunnelcap/tunnel.h>
 #include <tunnelcap/version.h>
 
 #endif

@@ -23,6 +23,7 @@ LAYERS = [
     ["outer"],
     ["gre", "ipip", "esp", "mss", "peek", "icmp", "pmtu", "health", "history", "top", "fragment", "gso",
      "reassembly"],
+    ["tunnel", "burst"],
     ["table"],
 ]
 ALLOWED = {("packet", "status"), ("version", "status")}
