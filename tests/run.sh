@@ -214,10 +214,11 @@ stage_threads() {
 }
 
 stage_valgrind() {
+    # ThreadSanitizer has the suites of several threads.
     local suites
     need_build
     mapfile -t suites < <(ctest --test-dir "$builds/gcc" -L '^unit$' -N |
-        sed -n 's/.*: unit_//p' | grep -vE '^(freestanding|ipsecmb|esp_memory|crypto_evp)$')
+        sed -n 's/.*: unit_//p' | grep -vE '^(freestanding|ipsecmb|esp_memory|crypto_evp|.*threads)$')
     # shellcheck disable=SC2016 # expanded by the inner shell
     printf '%s\n' "${suites[@]}" | CK_FORK=no xargs -P "$jobs" -I{} valgrind --quiet \
         --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite,possible \

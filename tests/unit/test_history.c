@@ -267,7 +267,7 @@ static void feed(tunnelcap_history *history, uint32_t random, uint64_t base_s)
 START_TEST(random_histories_equal_a_recount_of_every_second)
 {
     static const uint32_t spans[4] = {1, 60, 300, 3600};
-    for (uint32_t round = 0; round < 20; round++) {
+    for (uint32_t round = 0; round < 6; round++) {
         uint64_t base_s = 1700000000 + round * 977;
         tunnelcap_history *history = history_new(50 + round, 150, 20, 3);
         feed(history, round + 1, base_s);
