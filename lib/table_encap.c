@@ -2,8 +2,6 @@
 /* Copyright (c) 2026, The tunnelcap authors */
 #include "table_encap.h"
 
-enum { IPV6_MIN = 1280 }; /* no link over which IPv6 goes takes less (RFC 8200 section 5) */
-
 /* Into the tunnels: the way of a packet that fits. table_fragment.c has that of one that does
  * not. */
 
@@ -209,12 +207,9 @@ static int32_t encap_one(tunnelcap_i_run *run, tunnelcap_i_item *item)
         status = check_limit(tunnel, p, &ip, &more);
         if (status != TUNNELCAP_OK)
             return tunnelcap_i_refuse(run, item, tunnel, status, tunnelcap_outer_limit_at(pkt));
-        if (more != 0 && ip.total + more > mtu) /* not worth fragments */
-            return tunnelcap_i_refuse(run, item, tunnel, TUNNELCAP_E_TOO_BIG,
-                                      mtu < IPV6_MIN + more ? (uint32_t)IPV6_MIN : mtu - more);
     }
-    if (ip.total > mtu)
-        return tunnelcap_i_encap_large(run, item, tunnel, &ip, mtu);
+    if (ip.total + more > mtu)
+        return tunnelcap_i_encap_large(run, item, tunnel, &ip, mtu, more);
     if (pkt->off < tunnel->headroom + more)
         return TUNNELCAP_E_HEADROOM;
     return send(run, item, tunnel, mtu, (tunnelcap_i_split){0, 0});

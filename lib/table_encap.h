@@ -15,10 +15,12 @@ int32_t tunnelcap_i_send(tunnelcap_i_run *run, tunnelcap_i_item *item, tunnelcap
 /* Run the jobs. */
 void tunnelcap_i_encap_jobs(tunnelcap_i_run *run);
 
-/* What becomes of a packet that exceeds the inner MTU: as tunnelcap_i_send(), or
+/* What becomes of a packet that, with `more` bytes that its own outer header takes beyond the
+ * tunnel's, exceeds the inner MTU: as tunnelcap_i_send(), or
  * TUNNELCAP_I_STOP. */
 int32_t tunnelcap_i_encap_large(tunnelcap_i_run *run, tunnelcap_i_item *item,
-                                tunnelcap_i_tunnel *tunnel, const tunnelcap_i_ip *ip, uint32_t mtu);
+                                tunnelcap_i_tunnel *tunnel, const tunnelcap_i_ip *ip, uint32_t mtu,
+                                uint32_t more);
 
 /* Fragment an outer packet: at once, or when it was a job, whose note says what was taken. */
 int32_t tunnelcap_i_split_outer(tunnelcap_i_run *run, tunnelcap_i_item *item,

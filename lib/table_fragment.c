@@ -81,22 +81,23 @@ static int32_t split_inner(tunnelcap_i_run *run, tunnelcap_i_item *item, tunnelc
     return TUNNELCAP_I_DONE;
 }
 
-/* Send an inner packet as one outer packet in fragments. */
+/* Send an inner packet as one outer packet in fragments; `more` bytes of headers come on top. */
 static int32_t send_whole(tunnelcap_i_run *run, tunnelcap_i_item *item, tunnelcap_i_tunnel *tunnel,
-                          uint32_t mtu)
+                          uint32_t mtu, uint32_t more)
 {
     const tunnelcap_i_outer *outer = tunnelcap_i_tunnel_outer(tunnel);
     tunnelcap_i_split split = {0, tunnelcap_i_pmtu_get(&tunnel->path->pmtu)};
-    uint32_t total = tunnelcap_i_tunnel_len(tunnel, item->before);
+    uint32_t len = tunnelcap_i_tunnel_len(tunnel, item->before);
+    uint32_t total = len + more;
     uint32_t header =
         outer->family == TUNNELCAP_IPV4 ? TUNNELCAP_I_IPV4_HEADER : TUNNELCAP_I_IPV6_HEADER;
     uint32_t room = split.mtu - header - (outer->family == TUNNELCAP_IPV4 ? 0 : FRAGMENT_HEADER);
     int32_t status;
 
-    if (total == 0)
+    if (len == 0)
         return tunnelcap_i_refuse(run, item, tunnel, TUNNELCAP_E_TOO_BIG,
                                   tunnelcap_i_tunnel_mtu(tunnel, outer->max));
-    if (item->pkt->off < tunnel->headroom)
+    if (item->pkt->off < tunnel->headroom + more)
         return TUNNELCAP_E_HEADROOM;
     if (total <= split.mtu) /* the tunnel's own MTU is less than the path's, or that has grown */
         return tunnelcap_i_send(run, item, tunnel, mtu, split);
@@ -196,21 +197,22 @@ int32_t tunnelcap_i_split_sealed(tunnelcap_i_run *run, tunnelcap_i_item *item,
 }
 
 int32_t tunnelcap_i_encap_large(tunnelcap_i_run *run, tunnelcap_i_item *item,
-                                tunnelcap_i_tunnel *tunnel, const tunnelcap_i_ip *ip, uint32_t mtu)
+                                tunnelcap_i_tunnel *tunnel, const tunnelcap_i_ip *ip, uint32_t mtu,
+                                uint32_t more)
 {
     enum { IPV6_MIN = 1280 };
 
     if (ip->family == TUNNELCAP_IPV6) {
         /* RFC 7676 3.3, RFC 2473 7.1: what every IPv6 link carries goes through in any case. */
         if (ip->total <= IPV6_MIN && tunnel->path != NULL)
-            return send_whole(run, item, tunnel, mtu);
+            return send_whole(run, item, tunnel, mtu, more);
         return tunnelcap_i_refuse(run, item, tunnel, TUNNELCAP_E_TOO_BIG,
-                                  mtu < IPV6_MIN ? IPV6_MIN : mtu);
+                                  mtu < IPV6_MIN + more ? (uint32_t)IPV6_MIN : mtu - more);
     }
     if (tunnel->fragment_mode == TUNNELCAP_FRAGMENT_REFUSE ||
         (ip->df && !(tunnel->flags & TUNNELCAP_TUNNEL_CLEAR_DF)))
         return tunnelcap_i_refuse(run, item, tunnel, TUNNELCAP_E_TOO_BIG, mtu);
     if (tunnel->fragment_mode == TUNNELCAP_FRAGMENT_OUTER)
-        return send_whole(run, item, tunnel, mtu);
+        return send_whole(run, item, tunnel, mtu, 0);
     return split_inner(run, item, tunnel, mtu);
 }

@@ -392,6 +392,45 @@ END_TEST
 
 /* ---- TTL ---- */
 
+/* Give the IPv6 packet in world_frame a Tunnel Encapsulation Limit of its own: 8 bytes more. */
+static void limit_inner(void)
+{
+    static const uint8_t options[8] = {17, 0, 4, 1, 4, 1, 1, 0};
+    uint8_t *p = world_frame.bytes;
+    memmove(p + 48, p + 40, world_frame.len - 40);
+    memcpy(p + 40, options, sizeof(options));
+    p[6] = 60;
+    world_frame.len += sizeof(options);
+    test_store16(p + 4, world_frame.len - 40);
+}
+
+START_TEST(limits_of_inner_packets_do_not_make_them_too_big_up_to_1280)
+{
+    for (uint32_t total = 1220; total <= 1280; total += 4) {
+        uint32_t outer = total + 40 + 4 + 8; /* with the option outside as well */
+        table_link_policies(policies);
+        policies[0].path_mtu = 1280;
+        table_link_open(&link_, LINK_GRE6, policies);
+        table_link_reassemble(&link_, true, false);
+        table_link_inner(0, TUNNELCAP_IPV6, total - 8, true);
+        limit_inner();
+        tunnelcap_pkt pkt = test_pkt_room(world_frame.bytes, world_frame.len, 80, 64);
+        world_call_open(&call, 60, CALL_HEADROOM, 1600);
+        test_ok(world_call_run(&call, link_.lanes[0], TUNNELCAP_ENCAP, &pkt, 1));
+        ck_assert_uint_eq(call.burst.spare_used, outer > 1280 ? 2 : 0);
+        for (uint32_t i = outer > 1280; i < call.burst.result_count; i++)
+            ck_assert_uint_le(world_call_pkt(&call, i)->len, 1280);
+        deliver(call.results, call.burst.result_count, 0);
+        world_call_close(&call);
+        test_pkt_free(&pkt);
+        table_link_inner(0, TUNNELCAP_IPV6, 1281 - 8, true);
+        limit_inner();
+        is_answered(1280);
+        table_link_close(&link_);
+    }
+}
+END_TEST
+
 START_TEST(ttl_is_decremented_where_asked_and_its_end_is_answered)
 {
     for (uint32_t kind = 0; kind < LINK_KINDS; kind++) {
@@ -602,6 +641,7 @@ Suite *test_table_large_suite(void)
         refuse_mode_answers_as_if_fragments_were_forbidden,
         cleared_df_gets_an_identification_of_our_own,
         inner_ipv6_passes_up_to_1280_through_any_tunnel,
+        limits_of_inner_packets_do_not_make_them_too_big_up_to_1280,
         ttl_is_decremented_where_asked_and_its_end_is_answered,
         what_has_arrived_keeps_its_ttl,
         fragments_wait_until_there_is_room_for_all_of_them,
