@@ -137,6 +137,8 @@ static const reader_field fields[] = {
     {.name = "state_dir", .handle = read_state_dir},
     {.name = "clamp_egress", .handle = read_clamp_egress},
     {.name = "gro_off", .handle = read_gro_off},
+    {.name = "http", .handle = config_read_http},
+    {.name = "history_tunnels", .handle = config_read_history},
     {.name = "gre_tunnels", .handle = read_gre_tunnels},
     {.name = "ipip_tunnels", .handle = read_ipip_tunnels},
     {.name = "ipsec_tunnels", .handle = read_ipsec_tunnels},
@@ -158,6 +160,7 @@ static config *make_room(const json_t *root)
     if (conf == NULL)
         return NULL;
     strcpy(conf->tun, CONFIG_DEFAULT_TUN);
+    conf->history_tunnels = CONFIG_HISTORIES;
     conf->tunnels = calloc(tunnels + 1, sizeof *conf->tunnels);
     conf->routes = calloc(routes + 1, sizeof *conf->routes);
     conf->clamp_egress = calloc(clamped + 1, sizeof *conf->clamp_egress);

@@ -19,7 +19,9 @@ enum {
     CONFIG_LONG_NAME_SIZE = 64, /* names of IPsec tunnels, with their end */
     CONFIG_PATH_SIZE = 40,      /* "ipsec_tunnels[4294967295]", with its end */
     CONFIG_CONTROL_SIZE = 108,  /* path of a UNIX socket, with its end */
-    CONFIG_MIN_MTU = 576
+    CONFIG_MIN_MTU = 576,
+    CONFIG_HISTORIES = 256, /* tunnels with a history, unless the file gives another number */
+    CONFIG_MOST_HISTORIES = 1 << 20
 };
 
 /* Name of the TUN device unless the file gives another. */
@@ -68,6 +70,12 @@ typedef struct config_route {
     bool connected;              /* the far interface address: made up from the tunnel itself */
 } config_route;
 
+/* Where pages are served over HTTP; port 0 for nowhere. */
+typedef struct config_http {
+    tunnelcap_addr address;
+    uint16_t port;
+} config_http;
+
 /* Name of a network device. */
 typedef char config_device[CONFIG_NAME_SIZE];
 
@@ -84,6 +92,8 @@ typedef struct config {
     size_t clamp_egress_count;
     config_device *gro_off;
     size_t gro_off_count;
+    config_http http;
+    uint32_t history_tunnels; /* at most so many tunnels have a history */
 } config;
 
 /* Read a file. Every mistake is written to `errors` as one line with the file's name and its

@@ -28,6 +28,10 @@ reader_handler config_read_ipip_tunnel;
 reader_handler config_read_ipsec_tunnel;
 reader_handler config_read_route;
 
+/* Handlers of http and history_tunnels; the target is the config. */
+reader_handler config_read_http;
+reader_handler config_read_history;
+
 /* Keep a copy of a path of the file system; a mistake if it is empty. */
 void config_read_path(const reader_value *value, char **path);
 

@@ -5,9 +5,6 @@
 #include "log.h"
 
 #include <errno.h>
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
-#include <event2/event.h>
 #include <event2/listener.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,46 +64,6 @@ static int dial(const char *path)
     return -1;
 }
 
-static void on_written(struct bufferevent *stream, void *arg)
-{
-    (void)arg;
-    bufferevent_free(stream);
-}
-
-static void on_end(struct bufferevent *stream, short what, void *arg)
-{
-    (void)what;
-    (void)arg;
-    bufferevent_free(stream);
-}
-
-/* Write the whole answer and hang up; a client that does not read it is given up on. */
-static void on_connect(struct evconnlistener *listener, evutil_socket_t fd,
-                       struct sockaddr *address, int size, void *arg)
-{
-    const struct timeval patience = {.tv_sec = PATIENCE_S};
-    control *c = arg;
-    json_t *answer = c->answer(c->arg);
-    char *text = answer == NULL ? NULL : json_dumps(answer, JSON_INDENT(2));
-    struct bufferevent *stream =
-        bufferevent_socket_new(evconnlistener_get_base(listener), fd, BEV_OPT_CLOSE_ON_FREE);
-
-    (void)address;
-    (void)size;
-    if (stream == NULL) {
-        close(fd);
-    } else if (text == NULL) {
-        bufferevent_free(stream);
-    } else {
-        bufferevent_setcb(stream, NULL, on_written, on_end, NULL);
-        bufferevent_set_timeouts(stream, NULL, &patience);
-        evbuffer_add_printf(bufferevent_get_output(stream), "%s\n", text);
-        bufferevent_enable(stream, EV_WRITE);
-    }
-    free(text);
-    json_decref(answer);
-}
-
 /* A socket that nobody answers at is a leftover, and in the way. */
 static bool clear_the_way(const char *path)
 {
@@ -122,42 +79,62 @@ static bool clear_the_way(const char *path)
     return true;
 }
 
-bool control_open(control *c, struct event_base *base, const char *path,
-                  json_t *(*answer)(void *arg), void *arg)
+bool control_open(control *c, struct event_base *base, const char *path, const http_page *pages,
+                  void *arg)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-    *c = (control){.answer = answer, .arg = arg};
+    *c = (control){.path = ""};
     if (!clear_the_way(path))
         return false;
     snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
     mode_t mask = umask(0077);
-    c->listener =
-        evconnlistener_new_bind(base, on_connect, c, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
+    struct evconnlistener *listener =
+        evconnlistener_new_bind(base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
                                 BACKLOG, (struct sockaddr *)&address, sizeof address);
     int error = errno;
     umask(mask);
-    if (c->listener == NULL) {
+    if (listener == NULL) {
         log_line("%s: cannot make the control socket: %s", path, strerror(error));
         return false;
     }
     snprintf(c->path, sizeof c->path, "%s", path);
-    return true;
+    if (http_open(&c->http, base, listener, pages, arg))
+        return true;
+    evconnlistener_free(listener);
+    control_close(c);
+    return false;
 }
 
 void control_close(control *c)
 {
-    if (c->listener == NULL)
+    if (c->path[0] == '\0')
         return;
     unlink(c->path);
-    evconnlistener_free(c->listener);
-    c->listener = NULL;
+    http_close(&c->http);
+    c->path[0] = '\0';
 }
 
-json_t *control_ask(const char *path)
+/* Read up to the end of the header; false if it is not that of a page. */
+static bool skip_header(FILE *file)
+{
+    char *line = NULL;
+    size_t size = 0;
+    bool found = getline(&line, &size, file) > 0 && strncmp(line, "HTTP/1.", 7) == 0 &&
+                 strncmp(line + strcspn(line, " "), " 200", 4) == 0;
+
+    while (found && getline(&line, &size, file) > 0)
+        if (line[strspn(line, "\r\n")] == '\0')
+            break;
+    free(line);
+    return found;
+}
+
+json_t *control_ask(const char *path, const char *page)
 {
     const struct timeval patience = {.tv_sec = PATIENCE_S};
-    json_error_t error;
+    json_t *answer = NULL;
+    json_error_t error = {.text = "no page"};
     int fd = dial(path);
 
     if (fd < 0) {
@@ -165,8 +142,16 @@ json_t *control_ask(const char *path)
         return NULL;
     }
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    json_t *answer = json_loadfd(fd, 0, &error);
-    close(fd);
+    FILE *file = fdopen(fd, "r+");
+    if (file == NULL) {
+        close(fd);
+        log_line("%s", strerror(ENOMEM));
+        return NULL;
+    }
+    fprintf(file, "GET %s HTTP/1.0\r\n\r\n", page);
+    if (fflush(file) == 0 && skip_header(file))
+        answer = json_loadf(file, 0, &error);
+    fclose(file);
     if (answer == NULL)
         log_line("%s: the answer is not understood: %s", path, error.text);
     return answer;

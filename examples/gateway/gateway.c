@@ -4,7 +4,6 @@
 
 #include "address.h"
 #include "carry.h"
-#include "stats.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -158,11 +157,6 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
     event_base_loopbreak(((gateway *)arg)->base);
 }
 
-static json_t *on_ask(void *arg)
-{
-    return stats_json(arg);
-}
-
 /* Watch a descriptor, a signal or the time for the rest of the gateway's life. */
 static bool watch(gateway *g, int fd, short what, const struct timeval *every,
                   event_callback_fn callback, void *arg)
@@ -299,8 +293,8 @@ static bool open_all(gateway *g, const char *control_path)
         !sender_open(&g->sender, g->conf) || !open_memory(g))
         return false;
     tunnelcap_tunnel_info least = smallest(g);
-    return control_open(&g->control, g->base, control_path, on_ask, g) &&
-           merging_open(&g->merging, g->conf) && tun_open(&g->tun, g->conf) &&
+    return view_open(&g->view, g, g->base, control_path) && merging_open(&g->merging, g->conf) &&
+           tun_open(&g->tun, g->conf) &&
            egress_open(&g->egress, g->conf, least.limit4, least.limit6) && watch_all(g) &&
            watch_paths(g) && watch_ipsec(g);
 }
@@ -310,7 +304,7 @@ static void close_all(gateway *g)
     merging_close(&g->merging);
     egress_close(&g->egress);
     tun_close(&g->tun);
-    control_close(&g->control);
+    view_close(&g->view);
     for (size_t i = 0; i < g->event_count; i++)
         event_free(g->events[i]);
     sender_close(&g->sender);

@@ -9,13 +9,13 @@
 
 #include "batch.h"
 #include "config.h"
-#include "control.h"
 #include "egress.h"
 #include "ipsec.h"
 #include "listener.h"
 #include "merging.h"
 #include "sender.h"
 #include "tun.h"
+#include "view.h"
 
 struct event;
 struct event_base;
@@ -43,7 +43,7 @@ typedef struct gateway {
     sender sender;
     egress egress;
     merging merging;
-    control control;
+    view view;
     int64_t started_ms;
     int64_t now_ms;         /* when the burst at hand came */
     int64_t *last_ms;       /* for each tunnel: when it last carried a packet, 0 for never */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026, The tunnelcap authors */
 /* tunnelcap-gateway: GRE, IP in IP and IPsec between a TUN device and the network. */
+#include "control.h"
 #include "gateway.h"
 #include "report.h"
 
@@ -106,7 +107,7 @@ static int stats(const arguments *args)
     if (args->file != NULL && (conf = config_load(args->file, stderr)) == NULL)
         return EXIT_FAILURE;
     if (find_control(args, conf, false, path))
-        answer = control_ask(path);
+        answer = control_ask(path, "/stats.json");
     config_free(conf);
     if (answer == NULL)
         return EXIT_FAILURE;

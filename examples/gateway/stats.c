@@ -197,6 +197,20 @@ static json_t *egress_json(const gateway *g)
     return object;
 }
 
+/* One for each thread that carries packets. */
+static json_t *lanes_json(const gateway *g)
+{
+    tunnelcap_event event;
+    uint64_t lost = 0;
+    json_t *array = json_array();
+    json_t *lane = json_object();
+
+    tunnelcap_lane_events(g->lane, &event, 0, &lost);
+    set_count(lane, "events_lost", lost);
+    json_array_append_new(array, lane);
+    return array;
+}
+
 json_t *stats_json(const gateway *g)
 {
     json_t *root = json_object();
@@ -210,6 +224,7 @@ json_t *stats_json(const gateway *g)
     json_object_set_new(root, "tun", tun_json(g));
     json_object_set_new(root, "outer", outer_json(g));
     json_object_set_new(root, "clamp_egress", egress_json(g));
+    json_object_set_new(root, "lanes", lanes_json(g));
     add_counters(no_tunnel, g, 0);
     json_object_set_new(root, "no_tunnel", no_tunnel);
     for (size_t i = 0; i < g->conf->tunnel_count; i++)

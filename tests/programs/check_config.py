@@ -95,6 +95,9 @@ RIGHT = [
         "gre_tunnels.1.interface_address": None, "gre_tunnels.1.path_mtu_discovery": "probe"}),
     ("devices and socket", {"gro_off": ["eth0", "eth1"], "tun": "tc0", "control": "/tmp/x.sock",
                             "clamp_egress": ["eth0", "ppp+"]}),
+    ("pages for this host", {"http": {"port": 9477}}),
+    ("pages for all hosts, no history", {"http": {"address": "::", "port": 65535},
+                                         "history_tunnels": 0}),
 ]
 
 # Changes of GOOD that make it wrong: the change, and what is said, line by line.
@@ -109,6 +112,13 @@ WRONG = [
     ({"clamp_egress": "eth0"}, ["clamp_egress: must be an array"]),
     ({"clamp_egress": ["eth0", "-j"]}, ["clamp_egress[1]: "]),
     ({"gro_off": ["eth0", ""]}, ["gro_off[1]: "]),
+    ({"http": {}}, ["http.port: is missing"]),
+    ({"http": {"port": 0}}, ["http.port: 0 is below 1"]),
+    ({"http": {"port": 65536}}, ["http.port: 65536 is above 65535"]),
+    ({"http": {"port": 9477, "address": "localhost"}},
+     ['http.address: "localhost" is not an IP address']),
+    ({"http": {"port": 9477, "user": "x"}}, ["http.user: is not a field that is known here"]),
+    ({"history_tunnels": -1}, ["history_tunnels: -1 is below 0"]),
     ({"gre_tunnels.0.fragment": "middle"},
      ['gre_tunnels[0].fragment: "middle" is not inner, outer or refuse']),
     ({"gre_tunnels.0.path_mtu": 1400, "gre_tunnels.0.mtu": 1377},
