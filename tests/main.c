@@ -43,6 +43,7 @@ static const struct {
     {"ip", test_ip_suite},
     {"ipip", test_ipip_suite},
     {"lane", test_lane_suite},
+    {"lpm", test_lpm_suite},
     {"mss", test_mss_suite},
     {"mss_model", test_mss_model_suite},
     {"object", test_object_suite},

@@ -64,6 +64,7 @@ Suite *test_icmp_relay_suite(void);
 Suite *test_ip_suite(void);
 Suite *test_ipip_suite(void);
 Suite *test_lane_suite(void);
+Suite *test_lpm_suite(void);
 Suite *test_mss_suite(void);
 Suite *test_mss_model_suite(void);
 Suite *test_object_suite(void);
