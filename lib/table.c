@@ -5,8 +5,19 @@
 enum { OLDEST = sizeof(tunnelcap_table_config) };
 enum { TUNNELS_MAX = 1 << 20, ROUTES_MAX = 1 << 22, LANES_MAX = 256, SAS_MAX = 1 << 22 };
 
-static const tunnelcap_table_config defaults = {
-    sizeof(defaults), 0, 256, 1024, TUNNELCAP_I_LANES_MAX < 4 ? TUNNELCAP_I_LANES_MAX : 4, 1024};
+/* Details of each lane where the configuration does not say. */
+enum { DETAILS = 1024 };
+
+static const tunnelcap_table_config defaults = {sizeof(defaults),
+                                                0,
+                                                256,
+                                                1024,
+                                                TUNNELCAP_I_LANES_MAX < 4 ? TUNNELCAP_I_LANES_MAX
+                                                                          : 4,
+                                                1024,
+                                                0,
+                                                0,
+                                                0};
 
 int32_t tunnelcap_table_config_init(tunnelcap_table_config *config, uint32_t size)
 {
@@ -15,6 +26,7 @@ int32_t tunnelcap_table_config_init(tunnelcap_table_config *config, uint32_t siz
 
 static int32_t read_config(tunnelcap_table_config *own, const tunnelcap_table_config *config)
 {
+    uint32_t most;
     int32_t status;
 
     *own = defaults;
@@ -25,8 +37,18 @@ static int32_t read_config(tunnelcap_table_config *own, const tunnelcap_table_co
         return TUNNELCAP_E_FLAGS;
     if (own->tunnels < 1 || own->tunnels > TUNNELS_MAX || own->routes < 1 ||
         own->routes > ROUTES_MAX || own->lanes < 1 || own->lanes > LANES_MAX ||
-        own->lanes > TUNNELCAP_I_LANES_MAX || own->sas < 1 || own->sas > SAS_MAX)
+        own->lanes > TUNNELCAP_I_LANES_MAX || own->sas < 1 || own->sas > SAS_MAX ||
+        own->changes > own->tunnels)
         return TUNNELCAP_E_RANGE;
+    if (own->changes == 0)
+        own->changes = own->tunnels;
+    most = own->tunnels + own->changes + 1;
+    if (own->paths > most || own->details > most)
+        return TUNNELCAP_E_RANGE;
+    if (own->paths == 0)
+        own->paths = most;
+    if (own->details == 0)
+        own->details = most < DETAILS ? most : DETAILS;
     return TUNNELCAP_OK;
 }
 
@@ -40,16 +62,26 @@ static uint32_t hash_entries(uint32_t count)
     return entries;
 }
 
+static size_t places_of(const tunnelcap_table_config *c)
+{
+    return (size_t)c->tunnels + c->changes;
+}
+
+static void lay_out_stock(tunnelcap_i_layout *layout, tunnelcap_i_stock *stock, size_t count)
+{
+    stock->free = tunnelcap_i_layout_add(layout, count, sizeof(uint32_t));
+}
+
 static size_t lay_out_view(uint8_t *base, const tunnelcap_table_config *c, tunnelcap_i_view *view)
 {
     tunnelcap_i_layout layout = {base, 0};
 
     view->head = tunnelcap_i_layout_add(&layout, 1, sizeof(*view->head));
-    view->slot_of = tunnelcap_i_layout_add(&layout, 2 * (size_t)c->tunnels, sizeof(uint32_t));
+    view->slot_of = tunnelcap_i_layout_add(&layout, places_of(c), sizeof(uint32_t));
     view->by_key = tunnelcap_i_layout_add(&layout, hash_entries(c->tunnels), sizeof(uint32_t));
     view->by_id = tunnelcap_i_layout_add(&layout, hash_entries(c->tunnels), sizeof(uint32_t));
     view->by_pair = tunnelcap_i_layout_add(&layout, hash_entries(c->tunnels), sizeof(uint32_t));
-    view->pair_next = tunnelcap_i_layout_add(&layout, 2 * (size_t)c->tunnels, sizeof(uint32_t));
+    view->pair_next = tunnelcap_i_layout_add(&layout, places_of(c), sizeof(uint32_t));
     view->by_prefix = tunnelcap_i_layout_add(&layout, hash_entries(c->routes), sizeof(uint32_t));
     view->routes = tunnelcap_i_layout_add(&layout, c->routes, sizeof(*view->routes));
     view->by_spi = tunnelcap_i_layout_add(&layout, hash_entries(c->sas), sizeof(uint32_t));
@@ -62,21 +94,24 @@ static size_t lay_out(uint8_t *base, const tunnelcap_table_config *c, tunnelcap_
 {
     tunnelcap_i_layout layout = {base, 0};
     tunnelcap_i_view view;
-    size_t places = 2 * (size_t)c->tunnels;
+    size_t places = places_of(c);
     uint8_t *block;
 
     tunnelcap_i_layout_add(&layout, 1, sizeof(*parts));
     parts->seats = tunnelcap_i_layout_add(&layout, c->lanes, sizeof(*parts->seats));
     parts->slots = tunnelcap_i_layout_add(&layout, places + 1, sizeof(*parts->slots));
-    parts->paths = tunnelcap_i_layout_add(&layout, places + 1, sizeof(*parts->paths));
+    parts->paths = tunnelcap_i_layout_add(&layout, c->paths, sizeof(*parts->paths));
     parts->gre_states = tunnelcap_i_layout_add(&layout, places, sizeof(*parts->gre_states));
     parts->told = tunnelcap_i_layout_add(&layout, places, sizeof(*parts->told));
-    parts->place_used = tunnelcap_i_layout_add(&layout, places, 1);
-    parts->slot_used = tunnelcap_i_layout_add(&layout, places + 1, 1);
-    parts->path_used = tunnelcap_i_layout_add(&layout, places + 1, 1);
+    lay_out_stock(&layout, &parts->free_places, places);
+    lay_out_stock(&layout, &parts->free_slots, places + 1);
+    lay_out_stock(&layout, &parts->free_paths, c->paths);
+    parts->linked = tunnelcap_i_layout_add(&layout, places, sizeof(*parts->linked));
+    parts->log = tunnelcap_i_layout_add(&layout, c->changes, sizeof(*parts->log));
     parts->counters =
-        tunnelcap_i_layout_add(&layout, (places + 1) * 2 * c->lanes, sizeof(*parts->counters));
-    parts->limits = tunnelcap_i_layout_add(&layout, places * c->lanes, sizeof(*parts->limits));
+        tunnelcap_i_layout_add(&layout, (places + 1) * c->lanes, sizeof(*parts->counters));
+    parts->detail =
+        tunnelcap_i_layout_add(&layout, (size_t)c->details * c->lanes, sizeof(*parts->detail));
     parts->view_size = lay_out_view(NULL, c, &view);
     for (uint32_t i = 0; i < 2; i++) {
         block = tunnelcap_i_layout_add(&layout, 1, parts->view_size);
@@ -124,11 +159,16 @@ int32_t tunnelcap_table_init(void *mem, size_t mem_size, const tunnelcap_table_c
     table->tunnels = own.tunnels;
     table->routes = own.routes;
     table->lanes = own.lanes;
-    table->places = 2 * own.tunnels;
+    table->places = (uint32_t)places_of(&own);
+    table->slot_count = table->places + 1;
+    table->path_count = own.paths;
+    table->details = own.details;
+    table->log_cap = own.changes;
     table->tunnel_mask = hash_entries(own.tunnels) - 1;
     table->route_mask = hash_entries(own.routes) - 1;
     table->sas = own.sas;
     table->sa_mask = hash_entries(own.sas) - 1;
+    tunnelcap_i_restock(table);
     TUNNELCAP_I_STORE(table->generation, 1);
     *out = table;
     return TUNNELCAP_OK;
@@ -177,6 +217,8 @@ int32_t tunnelcap_table_attach(tunnelcap_table *table, tunnelcap_lane *lane)
     for (uint32_t i = 0; i < table->lanes; i++) {
         if (table->seats[i].lane == NULL) {
             table->seats[i].lane = lane;
+            if (table->seats[i].details == 0)
+                table->seats[i].details = 1; /* the one for packets without a tunnel */
             lane->table = table;
             lane->slot = i;
             return TUNNELCAP_OK;
@@ -194,78 +236,4 @@ int32_t tunnelcap_table_detach(tunnelcap_table *table, tunnelcap_lane *lane)
     table->seats[lane->slot].lane = NULL;
     lane->table = NULL;
     return TUNNELCAP_OK;
-}
-
-uint64_t tunnelcap_table_settled(const tunnelcap_table *table)
-{
-    uint64_t settled;
-    uint64_t seen;
-
-    if (table == NULL)
-        return 0;
-    settled = TUNNELCAP_I_LOAD(((tunnelcap_table *)(uintptr_t)table)->generation);
-    for (uint32_t i = 0; i < table->lanes; i++) {
-        seen = TUNNELCAP_I_LOAD_SEQ(table->seats[i].seen);
-        if (seen != 0 && seen < settled)
-            settled = seen;
-    }
-    return settled;
-}
-
-int32_t tunnelcap_table_begin(tunnelcap_table *table)
-{
-    const tunnelcap_i_view *from;
-    const tunnelcap_i_path *path;
-    uint32_t slot;
-
-    if (table == NULL)
-        return TUNNELCAP_E_INVALID;
-    if (table->in_change)
-        return TUNNELCAP_E_STATE;
-    if (tunnelcap_table_settled(table) != TUNNELCAP_I_LOAD(table->generation))
-        return TUNNELCAP_E_BUSY;
-
-    from = tunnelcap_i_current(table);
-    memcpy(tunnelcap_i_changing(table)->head, from->head, table->view_size);
-    memset(table->place_used, 0, table->places);
-    memset(table->slot_used, 0, table->places + 1);
-    memset(table->path_used, 0, table->places + 1);
-    for (uint32_t place = 0; place < table->places; place++) {
-        slot = from->slot_of[place];
-        if (slot != 0) {
-            table->place_used[place] = TUNNELCAP_I_USED_OLD;
-            table->slot_used[slot - 1] = TUNNELCAP_I_USED_OLD;
-            path = table->slots[slot - 1].path;
-            if (path != NULL)
-                table->path_used[path - table->paths] = TUNNELCAP_I_USED_OLD;
-        }
-    }
-    table->place_hint = 0;
-    table->slot_hint = 0;
-    table->path_hint = 0;
-    table->in_change = 1;
-    return TUNNELCAP_OK;
-}
-
-int32_t tunnelcap_table_commit(tunnelcap_table *table, uint64_t *generation)
-{
-    uint64_t next;
-
-    if (table == NULL)
-        return TUNNELCAP_E_INVALID;
-    if (!table->in_change)
-        return TUNNELCAP_E_STATE;
-    next = TUNNELCAP_I_LOAD(table->generation) + 1;
-    TUNNELCAP_I_STORE_SEQ(table->current, 1 - TUNNELCAP_I_LOAD(table->current));
-    TUNNELCAP_I_STORE_SEQ(table->generation, next);
-    table->in_change = 0;
-    if (generation != NULL)
-        *generation = next;
-    return TUNNELCAP_OK;
-}
-
-void tunnelcap_table_abort(tunnelcap_table *table)
-{
-    if (table != NULL)
-        table->in_change = 0;
 }

@@ -3,12 +3,19 @@
 /* The inside of a table.
  *
  * Implementation notes. What lanes read is a view: hashes of tunnels and routes, all indices, no
- * pointers. There are two views. The writer copies the current one, changes the copy, and
- * publishes it with one store; the other is free again once no lane is inside a burst that began
- * before. A tunnel has a place, the same for its whole life, which its counters, sequence numbers
- * and routes refer to; the place names the slot of the tunnel's present configuration. There are
- * twice as many places and slots as tunnels, so that all can be replaced at once while lanes
- * still use the old ones. */
+ * pointers. There are two views, alike but for the change under way. The writer changes the one
+ * that no lane reads, notes each operation in a log, and publishes it with one store; once no lane
+ * is inside a burst that began before, the operations of the log are done again on the other view.
+ * So an operation must do the same to views that are alike. A change of more operations than the
+ * log holds, or one that is given up, costs a copy of the whole view instead.
+ *
+ * A tunnel has a place, the same for its whole life, which its counters, sequence numbers and
+ * routes refer to; the place names the slot of the tunnel's present configuration. There are more
+ * places and slots than tunnels, so that some can be replaced while lanes still use the old ones.
+ *
+ * What nearly every packet counts is one line of memory for each lane and place. All else is rare
+ * and counted in details, which a lane takes from a pool of its own when a place first needs
+ * them; detail 0 counts for packets without a tunnel, and for places that came too late. */
 #ifndef TUNNELCAP_I_TABLE_H
 #define TUNNELCAP_I_TABLE_H
 
@@ -52,22 +59,23 @@ typedef struct tunnelcap_i_path {
     uint32_t seeded; /* writer: the tokens of its probes have a key of a lane's */
 } tunnelcap_i_path;
 
-/* One configuration of a tunnel. */
+/* One configuration of a tunnel; what finds it and nearly every packet needs comes first. */
 typedef struct tunnelcap_i_tunnel {
-    uint64_t id;
     tunnelcap_i_key key;
+    uint64_t id;
+    uint32_t place;
     uint32_t flags;
     uint32_t vrf;
     uint32_t link;     /* path MTU to begin with; `mtu` and `mss` are for it */
     uint32_t mtu;      /* inner MTU for it */
     uint32_t mtu_max;  /* inner MTU for any */
     uint32_t headroom; /* that encapsulation needs, with what the clamp may insert before */
-    uint32_t place;
     uint32_t icmp_rate;
-    uint8_t fragment_mode;
+    tunnelcap_i_path *path; /* NULL: fixed, or an ESP tunnel without outbound SA */
     tunnelcap_i_mss mss;
-    tunnelcap_i_path *path; /* NULL: an ESP tunnel without outbound SA */
     tunnelcap_addr interface4, interface6, probe;
+    uint8_t fragment_mode;
+    uint8_t reserved[3];
     union {
         tunnelcap_gre gre;
         tunnelcap_ipip ipip;
@@ -113,7 +121,7 @@ typedef struct tunnelcap_i_view_head {
 typedef struct tunnelcap_i_view {
     tunnelcap_i_view_head *head;
     uint32_t *slot_of;   /* by place: slot + 1, or 0 */
-    uint32_t *by_key;    /* hash: places */
+    uint32_t *by_key;    /* hash: slots, with some bits of the hash (see tunnelcap_i_key_entry) */
     uint32_t *by_id;     /* hash: places */
     uint32_t *by_pair;   /* hash: first place of each pair of outer addresses */
     uint32_t *pair_next; /* by place: place + 1 of the next one of its pair, or 0 */
@@ -134,17 +142,33 @@ enum {
     TUNNELCAP_I_REASONS
 };
 
+/* What a lane counts of a place, by direction: one line of memory. */
 typedef struct tunnelcap_i_counters {
-    tunnelcap_i_atomic64 packets, inner_bytes, outer_bytes, replied, refused, clamped;
-    tunnelcap_i_atomic64 kept, local, fragments, reassembled, icmp_sent, icmp_received;
-    tunnelcap_i_atomic64 reasons[TUNNELCAP_I_REASONS];
+    struct {
+        tunnelcap_i_atomic64 packets, inner_bytes, outer_bytes;
+    } of[2];
+    tunnelcap_i_atomic32 detail; /* index of its tunnelcap_i_detail; 0: it has none */
+    uint8_t pad[12];
 } tunnelcap_i_counters;
+
+/* What it rarely counts. */
+typedef struct tunnelcap_i_rare {
+    tunnelcap_i_atomic64 replied, refused, clamped, kept, local;
+    tunnelcap_i_atomic64 fragments, reassembled, icmp_sent, icmp_received;
+    tunnelcap_i_atomic64 reasons[TUNNELCAP_I_REASONS];
+} tunnelcap_i_rare;
+
+typedef struct tunnelcap_i_detail {
+    tunnelcap_i_rare of[2];
+    tunnelcap_icmp_limit limit; /* of ICMP errors into and out of the tunnel */
+} tunnelcap_i_detail;
 
 /* What a table knows of a lane, on a cache line of its own. */
 typedef struct tunnelcap_i_seat {
     tunnelcap_i_atomic64 seen; /* generation of the burst under way; 0: none */
     tunnelcap_lane *lane;
-    uint8_t pad[48];
+    uint32_t details; /* the lane's: taken so far */
+    uint8_t pad[44];
 } tunnelcap_i_seat;
 
 /* What lanes have told of a place's SAs: the SPI that a soft limit was last announced of, by
@@ -153,8 +177,44 @@ typedef struct tunnelcap_i_told {
     tunnelcap_i_atomic32 rekey[2];
 } tunnelcap_i_told;
 
-/* Who uses a place, a slot or a path: the current view, or only the one under change. */
-enum { TUNNELCAP_I_USED_OLD = 1, TUNNELCAP_I_USED_NEW = 2 };
+/* Indices that are free, the next one last. */
+typedef struct tunnelcap_i_stock {
+    uint32_t *free;
+    uint32_t count;
+} tunnelcap_i_stock;
+
+/* What has been done to a view. */
+enum {
+    TUNNELCAP_I_OP_NONE = 0,
+    TUNNELCAP_I_OP_LINK = 1,   /* a tunnel, in place of what was there */
+    TUNNELCAP_I_OP_REMOVE = 2, /* a tunnel, its routes and inbound SAs */
+    TUNNELCAP_I_OP_SET_ROUTE = 3,
+    TUNNELCAP_I_OP_REMOVE_ROUTE = 4,
+    TUNNELCAP_I_OP_SET_SA = 5,
+    TUNNELCAP_I_OP_REMOVE_SA = 6,
+    TUNNELCAP_I_OP_DROP = 7 /* the routes and inbound SAs of a place whose tunnel came and went */
+};
+
+/* Instead of an operation that linked a place: two did, as tunnels of different kinds; or the log
+ * was full. */
+#define TUNNELCAP_I_TWICE    (UINT32_MAX - 1)
+#define TUNNELCAP_I_UNLOGGED UINT32_MAX
+
+typedef struct tunnelcap_i_op {
+    uint32_t kind; /* TUNNELCAP_I_OP_ */
+    uint32_t place;
+    uint32_t slot; /* LINK */
+    union {
+        tunnelcap_route route;
+        tunnelcap_i_sa sa;
+    } as;
+} tunnelcap_i_op;
+
+/* Where the writer's list of tunnels was left: what comes next, and from which place on. */
+typedef struct tunnelcap_i_list {
+    uint32_t index;
+    uint32_t place;
+} tunnelcap_i_list;
 
 struct tunnelcap_table {
     tunnelcap_i_owner owner;
@@ -166,16 +226,21 @@ struct tunnelcap_table {
     uint32_t tunnels; /* capacities */
     uint32_t routes;
     uint32_t lanes;
-    uint32_t places;      /* 2 * tunnels; place `places` counts packets without a tunnel */
+    uint32_t places;     /* tunnels + slack; place `places` counts packets without a tunnel */
+    uint32_t slot_count; /* one more: a tunnel is built before another one is given up */
+    uint32_t path_count;
+    uint32_t details;     /* of each lane */
     uint32_t tunnel_mask; /* of by_key and by_id */
     uint32_t route_mask;  /* of by_prefix */
     uint32_t sas;         /* capacity */
     uint32_t sa_mask;     /* of by_spi */
-    uint32_t place_hint;  /* writer: no place before this one is free */
-    uint32_t slot_hint;   /* writer: no slot before this one is free */
-    uint32_t path_hint;   /* writer: no path before this one is free */
     uint32_t tick_place;  /* writer: where the next tick goes on */
     uint32_t probes;      /* writer: sent so far */
+    tunnelcap_i_list list;
+    uint32_t log_cap;
+    uint32_t log_count; /* writer: operations that the other view lacks; above log_cap: too many */
+    tunnelcap_i_op *log;
+    uint32_t *linked; /* writer: by place, the operation + 1 that linked it in this change, or: */
     size_t view_size;
     tunnelcap_i_view views[2];
     tunnelcap_i_seat *seats;
@@ -183,11 +248,11 @@ struct tunnelcap_table {
     tunnelcap_i_path *paths;
     tunnelcap_i_gre_state *gre_states; /* by place */
     tunnelcap_i_told *told;            /* by place */
-    uint8_t *place_used;               /* writer: by place, TUNNELCAP_I_USED_ or 0 */
-    uint8_t *slot_used;                /* writer: by slot, the same */
-    uint8_t *path_used;                /* writer: by path, the same */
-    tunnelcap_i_counters *counters;    /* by lane, place and direction */
-    tunnelcap_icmp_limit *limits;      /* by lane and place */
+    tunnelcap_i_stock free_places;     /* writer */
+    tunnelcap_i_stock free_slots;      /* writer */
+    tunnelcap_i_stock free_paths;      /* writer */
+    tunnelcap_i_counters *counters;    /* by lane and place */
+    tunnelcap_i_detail *detail;        /* by lane and index */
 };
 
 /* The index of a status among the reasons. */
@@ -210,10 +275,15 @@ static inline uint32_t tunnelcap_i_is_reason(int32_t status)
 }
 
 static inline tunnelcap_i_counters *tunnelcap_i_counters_at(const tunnelcap_table *table,
-                                                            uint32_t lane, uint32_t place,
-                                                            uint32_t direction)
+                                                            uint32_t lane, uint32_t place)
 {
-    return &table->counters[((size_t)lane * (table->places + 1) + place) * 2 + direction];
+    return &table->counters[(size_t)lane * (table->places + 1) + place];
+}
+
+static inline tunnelcap_i_detail *tunnelcap_i_detail_at(const tunnelcap_table *table, uint32_t lane,
+                                                        uint32_t index)
+{
+    return &table->detail[(size_t)lane * table->details + index];
 }
 
 static inline const tunnelcap_i_view *tunnelcap_i_current(const tunnelcap_table *table)
@@ -291,9 +361,35 @@ static inline uint32_t tunnelcap_i_prefix_hash(const tunnelcap_table *table, uin
     return (uint32_t)h;
 }
 
-/* Find a tunnel's place + 1 by its outer key or its id; 0 if there is none. */
-uint32_t tunnelcap_i_find_key(const tunnelcap_table *table, const tunnelcap_i_view *view,
-                              const tunnelcap_i_key *key);
+/* Entries of by_key hold a slot + 1 and the hash's upper bits, so that few slots are looked at in
+ * vain. */
+enum { TUNNELCAP_I_SLOT_BITS = 22, TUNNELCAP_I_SLOT_MASK = (1 << TUNNELCAP_I_SLOT_BITS) - 1 };
+
+static inline uint32_t tunnelcap_i_key_entry(uint32_t slot, uint32_t hash)
+{
+    return (slot + 1) | (hash & ~(uint32_t)TUNNELCAP_I_SLOT_MASK);
+}
+
+/* Find a tunnel by its outer key, whose hash is given; NULL if there is none. */
+static inline tunnelcap_i_tunnel *tunnelcap_i_find_key(const tunnelcap_table *table,
+                                                       const tunnelcap_i_view *view,
+                                                       const tunnelcap_i_key *key, uint32_t hash)
+{
+    uint32_t at = hash & table->tunnel_mask;
+    tunnelcap_i_tunnel *tunnel;
+    uint32_t entry;
+
+    for (; (entry = view->by_key[at]) != 0; at = (at + 1) & table->tunnel_mask) {
+        if ((entry ^ hash) >> TUNNELCAP_I_SLOT_BITS)
+            continue;
+        tunnel = &table->slots[(entry & TUNNELCAP_I_SLOT_MASK) - 1];
+        if (memcmp(&tunnel->key, key, sizeof(*key)) == 0)
+            return tunnel;
+    }
+    return NULL;
+}
+
+/* Find a tunnel's place + 1 by its id; 0 if there is none. */
 uint32_t tunnelcap_i_find_id(const tunnelcap_table *table, const tunnelcap_i_view *view,
                              uint64_t id);
 
@@ -312,7 +408,8 @@ void tunnelcap_i_pair_unlink(const tunnelcap_table *table, const tunnelcap_i_vie
 int32_t tunnelcap_i_policy_read(tunnelcap_tunnel *own, const tunnelcap_tunnel *tunnel);
 
 /* Fill what follows from it in a slot whose `as` and `key` are set. Its path is that of `before`,
- * the tunnel that it replaces, where that goes on, or is made in `fresh`. */
+ * the tunnel that it replaces, where that goes on, or is made in `fresh`; NULL for that gives
+ * TUNNELCAP_E_FULL where one is needed. */
 int32_t tunnelcap_i_policy_set(tunnelcap_i_tunnel *slot, const tunnelcap_tunnel *policy,
                                const tunnelcap_i_tunnel *before, tunnelcap_i_path *fresh,
                                uint64_t secret);
@@ -344,6 +441,30 @@ void tunnelcap_i_sas_drop(tunnelcap_table *table, const tunnelcap_i_view *view, 
 
 /* Remove all routes to a place from the view under change. */
 void tunnelcap_i_routes_drop(tunnelcap_table *table, const tunnelcap_i_view *view, uint32_t place);
+
+/* Do to a view what has been checked before. */
+void tunnelcap_i_link(tunnelcap_table *table, const tunnelcap_i_view *view, uint32_t place,
+                      uint32_t slot);
+void tunnelcap_i_unlink(tunnelcap_table *table, const tunnelcap_i_view *view, uint32_t place);
+void tunnelcap_i_route_set(tunnelcap_table *table, const tunnelcap_i_view *view,
+                           const tunnelcap_route *route, uint32_t place);
+void tunnelcap_i_route_unset(tunnelcap_table *table, const tunnelcap_i_view *view,
+                             const tunnelcap_route *route);
+void tunnelcap_i_sa_set(tunnelcap_table *table, const tunnelcap_i_view *view,
+                        const tunnelcap_i_sa *sa);
+void tunnelcap_i_sa_unset(tunnelcap_table *table, const tunnelcap_i_view *view,
+                          const tunnelcap_esp *esp);
+
+/* Fill the stocks with what the current view does not use. */
+void tunnelcap_i_restock(tunnelcap_table *table);
+
+/* Do an operation to the view under change, and note it for the other one. */
+void tunnelcap_i_do(tunnelcap_table *table, const tunnelcap_i_op *op);
+
+/* Give back a tunnel's slot, and its path where neither of two others uses it, which may be
+ * NULL. */
+void tunnelcap_i_slot_free(tunnelcap_table *table, uint32_t slot, const tunnelcap_i_tunnel *other,
+                           const tunnelcap_i_tunnel *another);
 
 /* The view under change. */
 static inline const tunnelcap_i_view *tunnelcap_i_changing(const tunnelcap_table *table)

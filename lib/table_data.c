@@ -22,21 +22,34 @@ int32_t tunnelcap_i_check_burst(const tunnelcap_lane *lane, const tunnelcap_burs
     return lane->table == NULL ? TUNNELCAP_E_STATE : TUNNELCAP_OK;
 }
 
-void tunnelcap_i_count_other(tunnelcap_i_counters *c, const tunnelcap_result *result)
+tunnelcap_i_detail *tunnelcap_i_run_detail(const tunnelcap_i_run *run, uint32_t place)
+{
+    tunnelcap_i_seat *seat = &run->table->seats[run->lane->slot];
+    tunnelcap_i_counters *c = tunnelcap_i_counters_at(run->table, run->lane->slot, place);
+    uint32_t index = TUNNELCAP_I_LOAD(c->detail);
+
+    if (index == 0 && place != run->table->places && seat->details < run->table->details) {
+        index = seat->details++;
+        TUNNELCAP_I_STORE(c->detail, index);
+    }
+    return tunnelcap_i_detail_at(run->table, run->lane->slot, index);
+}
+
+void tunnelcap_i_count_other(tunnelcap_i_rare *rare, const tunnelcap_result *result)
 {
     switch (result->action) {
     case TUNNELCAP_DO_REPLY:
-        tunnelcap_i_count_add(&c->replied, 1);
+        tunnelcap_i_count_add(&rare->replied, 1);
         return;
     case TUNNELCAP_DO_KEPT:
-        tunnelcap_i_count_add(&c->kept, 1);
+        tunnelcap_i_count_add(&rare->kept, 1);
         return;
     case TUNNELCAP_DO_LOCAL:
-        tunnelcap_i_count_add(&c->local, 1);
+        tunnelcap_i_count_add(&rare->local, 1);
         return;
     default:
-        tunnelcap_i_count_add(&c->refused, 1);
-        tunnelcap_i_count_add(&c->reasons[tunnelcap_i_reason_index(result->status)], 1);
+        tunnelcap_i_count_add(&rare->refused, 1);
+        tunnelcap_i_count_add(&rare->reasons[tunnelcap_i_reason_index(result->status)], 1);
         return;
     }
 }

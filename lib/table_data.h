@@ -70,14 +70,17 @@ static inline void tunnelcap_i_count_add(tunnelcap_i_atomic64 *counter, uint64_t
     TUNNELCAP_I_STORE(*counter, TUNNELCAP_I_LOAD(*counter) + n); /* one writer: this lane */
 }
 
-static inline tunnelcap_i_counters *tunnelcap_i_run_counters(const tunnelcap_i_run *run,
-                                                             uint32_t place)
+/* What a place counts beside its packets, made if the place has none yet; the one for packets
+ * without a tunnel where there is no room. */
+tunnelcap_i_detail *tunnelcap_i_run_detail(const tunnelcap_i_run *run, uint32_t place);
+
+static inline tunnelcap_i_rare *tunnelcap_i_run_rare(const tunnelcap_i_run *run, uint32_t place)
 {
-    return tunnelcap_i_counters_at(run->table, run->lane->slot, place, run->direction);
+    return &tunnelcap_i_run_detail(run, place)->of[run->direction];
 }
 
 /* Count a packet that is neither sent nor delivered. */
-void tunnelcap_i_count_other(tunnelcap_i_counters *c, const tunnelcap_result *result);
+void tunnelcap_i_count_other(tunnelcap_i_rare *rare, const tunnelcap_result *result);
 
 /* Bytes of outer headers that a socket has taken off a packet, without options. */
 static inline uint32_t tunnelcap_i_stripped_len(const tunnelcap_meta *meta)
@@ -94,24 +97,24 @@ static inline uint32_t tunnelcap_i_stripped_len(const tunnelcap_meta *meta)
 TUNNELCAP_I_INLINE void tunnelcap_i_settle_plain(const tunnelcap_i_run *run,
                                                  const tunnelcap_i_item *item, int32_t status)
 {
-    tunnelcap_i_counters *c = tunnelcap_i_run_counters(run, item->place);
+    tunnelcap_i_counters *c = tunnelcap_i_counters_at(run->table, run->lane->slot, item->place);
+    uint32_t inner;
+    uint32_t outer;
 
     item->result->status = status;
     item->pkt->status = status;
     if (item->result->action != TUNNELCAP_DO_SEND && item->result->action != TUNNELCAP_DO_DELIVER) {
-        tunnelcap_i_count_other(c, item->result);
+        tunnelcap_i_count_other(tunnelcap_i_run_rare(run, item->place), item->result);
         return;
     }
-    tunnelcap_i_count_add(&c->packets, 1);
-    if (run->direction == TUNNELCAP_ENCAP) {
-        tunnelcap_i_count_add(&c->inner_bytes, item->before);
-        tunnelcap_i_count_add(&c->outer_bytes, item->pkt->len);
-    } else {
-        tunnelcap_i_count_add(&c->inner_bytes, item->pkt->len);
-        tunnelcap_i_count_add(&c->outer_bytes, item->before + tunnelcap_i_stripped_len(item->meta));
-    }
+    inner = run->direction == TUNNELCAP_ENCAP ? item->before : item->pkt->len;
+    outer = run->direction == TUNNELCAP_ENCAP ? item->pkt->len
+                                              : item->before + tunnelcap_i_stripped_len(item->meta);
+    tunnelcap_i_count_add(&c->of[run->direction].packets, 1);
+    tunnelcap_i_count_add(&c->of[run->direction].inner_bytes, inner);
+    tunnelcap_i_count_add(&c->of[run->direction].outer_bytes, outer);
     if (item->result->flags & TUNNELCAP_RESULT_CLAMPED)
-        tunnelcap_i_count_add(&c->clamped, 1);
+        tunnelcap_i_count_add(&tunnelcap_i_run_rare(run, item->place)->clamped, 1);
 }
 
 /* The same as a call, for all but the loops. */
@@ -187,10 +190,16 @@ void tunnelcap_i_close_up(tunnelcap_i_run *run);
 int32_t tunnelcap_i_refuse(tunnelcap_i_run *run, tunnelcap_i_item *item, tunnelcap_i_tunnel *tunnel,
                            int32_t status, uint32_t value);
 
+/* The path MTU as it is believed now. */
+static inline uint32_t tunnelcap_i_path_now(const tunnelcap_i_tunnel *tunnel)
+{
+    return tunnel->path == NULL ? tunnel->link : tunnelcap_i_pmtu_get(&tunnel->path->pmtu);
+}
+
 /* The inner MTU at the path MTU as it is believed now. */
 static inline uint32_t tunnelcap_i_mtu_now(const tunnelcap_i_tunnel *tunnel)
 {
-    uint32_t path = tunnel->path == NULL ? tunnel->link : tunnelcap_i_pmtu_get(&tunnel->path->pmtu);
+    uint32_t path = tunnelcap_i_path_now(tunnel);
 
     return path == tunnel->link ? tunnel->mtu : tunnelcap_i_tunnel_mtu(tunnel, path);
 }
@@ -252,15 +261,39 @@ void tunnelcap_i_tell_rekey(tunnelcap_i_run *run, const tunnelcap_i_item *item, 
 
 int32_t tunnelcap_i_check_burst(const tunnelcap_lane *lane, const tunnelcap_burst *burst);
 
-/* What each direction brings: how a packet goes, and how the jobs run. */
-typedef int32_t tunnelcap_i_carry_one(tunnelcap_i_run *run, tunnelcap_i_item *item);
+/* Packets are looked at so many at a time before the first of them is changed, so that what they
+ * need comes out of memory while others are worked on. */
+enum { TUNNELCAP_I_AHEAD = 32 };
+
+/* Tables with hashes of more entries do not stay in the first caches. */
+enum { TUNNELCAP_I_FETCH_FROM = 1 << 10 };
+
+/* A line of memory that will be read soon. */
+static inline void tunnelcap_i_fetch(const void *p)
+{
+#ifdef __GNUC__
+    __builtin_prefetch(p);
+#else
+    (void)p;
+#endif
+}
+
+/* What each direction brings: how to look at packets of the burst, from one on, and note of each
+ * what is found; how a packet goes, with its note; and how the jobs run. */
+typedef void tunnelcap_i_look_ahead(const tunnelcap_i_run *run, uint32_t first, uint32_t count,
+                                    void *notes);
+typedef int32_t tunnelcap_i_carry_one(tunnelcap_i_run *run, tunnelcap_i_item *item,
+                                      const void *notes, uint32_t note);
 typedef void tunnelcap_i_carry_jobs(tunnelcap_i_run *run);
 
-/* The loop of both directions; part of each of them, so that most packets take no call. */
+/* The loop of both directions; part of each of them, so that most packets take no call. `notes`
+ * has room for those of TUNNELCAP_I_AHEAD packets. */
 TUNNELCAP_I_INLINE int32_t tunnelcap_i_carry(tunnelcap_lane *lane, tunnelcap_burst *burst,
-                                             uint32_t direction, tunnelcap_i_carry_one *one,
-                                             tunnelcap_i_carry_jobs *jobs)
+                                             uint32_t direction, tunnelcap_i_look_ahead *look,
+                                             tunnelcap_i_carry_one *one,
+                                             tunnelcap_i_carry_jobs *jobs, void *notes)
 {
+    uint32_t ahead = 0; /* packets up to here have been looked at */
     tunnelcap_i_run run;
     tunnelcap_i_item item;
     uint32_t i;
@@ -278,13 +311,18 @@ TUNNELCAP_I_INLINE int32_t tunnelcap_i_carry(tunnelcap_lane *lane, tunnelcap_bur
     run.view = tunnelcap_i_current(run.table);
 
     for (i = 0; i < burst->pkt_count && run.results < burst->result_cap; i++) {
+        if (i == ahead) {
+            ahead =
+                burst->pkt_count - i < TUNNELCAP_I_AHEAD ? burst->pkt_count : i + TUNNELCAP_I_AHEAD;
+            look(&run, i, ahead - i, notes);
+        }
         item.pkt = &burst->pkts[i];
-        tunnelcap_i_prefetch(burst->pkts, i, burst->pkt_count);
         item.meta = tunnelcap_i_meta_at(burst->meta, burst->meta_stride, i);
         item.result = tunnelcap_i_take_result(&run, i);
         item.place = run.table->places;
         item.before = 0;
-        status = tunnelcap_i_pkt_valid(item.pkt) ? one(&run, &item) : TUNNELCAP_E_INVALID;
+        status = tunnelcap_i_pkt_valid(item.pkt) ? one(&run, &item, notes, i % TUNNELCAP_I_AHEAD)
+                                                 : TUNNELCAP_E_INVALID;
         if (status == TUNNELCAP_I_STOP) {
             run.results--;
             break;

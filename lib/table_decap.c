@@ -62,8 +62,9 @@ static int32_t read_tunnel_header(const uint8_t *p, tunnelcap_i_facts *f)
     }
 }
 
-TUNNELCAP_I_INLINE int32_t read_outer(const tunnelcap_pkt *pkt, const tunnelcap_meta *meta,
-                                      uint32_t outer_vrf, tunnelcap_i_facts *f)
+TUNNELCAP_I_INLINE int32_t read_outer(const tunnelcap_table *table, const tunnelcap_pkt *pkt,
+                                      const tunnelcap_meta *meta, uint32_t outer_vrf,
+                                      tunnelcap_i_facts *f)
 {
     const uint8_t *p = pkt->buf + pkt->off;
     size_t bytes;
@@ -81,7 +82,9 @@ TUNNELCAP_I_INLINE int32_t read_outer(const tunnelcap_pkt *pkt, const tunnelcap_
     f->key.outer_vrf = outer_vrf;
     if (f->o.fragment)
         return TUNNELCAP_E_FRAGMENT;
-    return read_tunnel_header(p, f);
+    status = read_tunnel_header(p, f);
+    f->hash = tunnelcap_i_key_hash(table, &f->key);
+    return status;
 }
 
 /* 1 if an inner packet is addressed to an address of its own family. */
@@ -290,21 +293,21 @@ TUNNELCAP_I_INLINE int32_t decap(tunnelcap_i_run *run, tunnelcap_i_item *item,
                                  const tunnelcap_i_facts *f, uint32_t may_wait)
 {
     const tunnelcap_i_sa *sa = NULL;
-    tunnelcap_i_tunnel *tunnel;
-    uint32_t entry = 0;
+    tunnelcap_i_tunnel *tunnel = NULL;
 
     if (f->key.kind != TUNNELCAP_KIND_NONE)
-        entry = tunnelcap_i_find_key(run->table, run->view, &f->key);
-    if (entry == 0 && f->has_spi)
+        tunnel = tunnelcap_i_find_key(run->table, run->view, &f->key, f->hash);
+    if (tunnel == NULL && f->has_spi)
         sa = tunnelcap_i_find_sa(run->table, run->view, f->key.outer_vrf, f->spi, f->o.family,
                                  f->o.dst);
     if (sa != NULL || f->stranger == TUNNELCAP_E_NEED_SA)
         item->result->spi = f->spi;
-    if (entry == 0 && sa == NULL)
+    if (sa != NULL)
+        tunnel = tunnelcap_i_tunnel_in(run->table, run->view, sa->place);
+    if (tunnel == NULL)
         return f->stranger;
-    item->place = sa != NULL ? sa->place : entry - 1;
+    item->place = tunnel->place;
     item->before = f->o.end;
-    tunnel = tunnelcap_i_tunnel_in(run->table, run->view, item->place);
     item->result->tunnel = tunnel->id;
     item->result->vrf = tunnel->vrf;
     if (may_wait && (tunnel->flags & TUNNELCAP_TUNNEL_REASSEMBLE) &&
@@ -316,28 +319,85 @@ TUNNELCAP_I_INLINE int32_t decap(tunnelcap_i_run *run, tunnelcap_i_item *item,
 int32_t tunnelcap_i_decap_whole(tunnelcap_i_run *run, tunnelcap_i_item *item, uint32_t outer_vrf)
 {
     tunnelcap_i_facts f;
-    int32_t status = read_outer(item->pkt, item->meta, outer_vrf, &f);
+    int32_t status = read_outer(run->table, item->pkt, item->meta, outer_vrf, &f);
 
     return status == TUNNELCAP_OK ? decap(run, item, &f, 0) : status;
 }
 
-static int32_t decap_one(tunnelcap_i_run *run, tunnelcap_i_item *item)
-{
-    uint32_t outer_vrf = item->meta == NULL ? 0 : item->meta->vrf;
+/* What has been seen of a packet ahead. */
+typedef struct note {
     tunnelcap_i_facts f;
-    int32_t status = read_outer(item->pkt, item->meta, outer_vrf, &f);
+    int32_t status;
+} note;
 
-    if (status == TUNNELCAP_OK)
-        return decap(run, item, &f, 1);
-    if (status == TUNNELCAP_E_FRAGMENT)
-        return tunnelcap_i_outer_fragment(run, item, &f);
-    if (status == TUNNELCAP_E_PROTOCOL &&
-        (f.o.protocol == TUNNELCAP_I_PROTO_ICMP || f.o.protocol == TUNNELCAP_I_PROTO_ICMPV6))
-        return tunnelcap_i_outer_icmp(run, item, outer_vrf);
-    return status;
+/* Let the memory come that the tunnels of the packets ahead stand in: first the entries of the
+ * hash, then the slots that they name, then what those count. */
+static void fetch_tunnels(const tunnelcap_i_run *run, const note *notes, uint32_t count)
+{
+    const uint32_t *by_key = run->view->by_key;
+    const tunnelcap_i_tunnel *found[TUNNELCAP_I_AHEAD];
+    uint32_t entry;
+
+    for (uint32_t i = 0; i < count; i++) {
+        found[i] = NULL;
+        if (notes[i].status != TUNNELCAP_OK || notes[i].f.key.kind == TUNNELCAP_KIND_NONE)
+            continue;
+        entry = by_key[notes[i].f.hash & run->table->tunnel_mask];
+        if (entry == 0)
+            continue;
+        found[i] = &run->table->slots[(entry & TUNNELCAP_I_SLOT_MASK) - 1];
+        tunnelcap_i_fetch(found[i]);
+        tunnelcap_i_fetch((const uint8_t *)found[i] + 64);
+        tunnelcap_i_fetch(&found[i]->as);
+        tunnelcap_i_fetch((const uint8_t *)&found[i]->as + 128);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (found[i] != NULL)
+            tunnelcap_i_fetch(
+                tunnelcap_i_counters_at(run->table, run->lane->slot, found[i]->place));
+    }
+}
+
+static void look(const tunnelcap_i_run *run, uint32_t first, uint32_t count, void *notes)
+{
+    const tunnelcap_burst *burst = run->burst;
+    note *n = notes;
+
+    for (uint32_t i = 0; i < count; i++, n++) {
+        const tunnelcap_pkt *pkt = &burst->pkts[first + i];
+        const tunnelcap_meta *meta =
+            tunnelcap_i_meta_at(burst->meta, burst->meta_stride, first + i);
+
+        tunnelcap_i_prefetch(burst->pkts, first + i, burst->pkt_count);
+        n->status = TUNNELCAP_E_INVALID;
+        if (!tunnelcap_i_pkt_valid(pkt))
+            continue;
+        n->status = read_outer(run->table, pkt, meta, meta == NULL ? 0 : meta->vrf, &n->f);
+        tunnelcap_i_fetch(&run->view->by_key[n->f.hash & run->table->tunnel_mask]);
+    }
+    if (run->table->tunnel_mask >= TUNNELCAP_I_FETCH_FROM && count > 1)
+        fetch_tunnels(run, notes, count);
+}
+
+static int32_t decap_one(tunnelcap_i_run *run, tunnelcap_i_item *item, const void *notes,
+                         uint32_t index)
+{
+    const note *n = (const note *)notes + index;
+
+    if (n->status == TUNNELCAP_OK)
+        return decap(run, item, &n->f, 1);
+    if (n->status == TUNNELCAP_E_FRAGMENT)
+        return tunnelcap_i_outer_fragment(run, item, &n->f);
+    if (n->status == TUNNELCAP_E_PROTOCOL &&
+        (n->f.o.protocol == TUNNELCAP_I_PROTO_ICMP || n->f.o.protocol == TUNNELCAP_I_PROTO_ICMPV6))
+        return tunnelcap_i_outer_icmp(run, item, item->meta == NULL ? 0 : item->meta->vrf);
+    return n->status;
 }
 
 int32_t tunnelcap_table_decap(tunnelcap_lane *lane, tunnelcap_burst *burst)
 {
-    return tunnelcap_i_carry(lane, burst, TUNNELCAP_DECAP, decap_one, tunnelcap_i_decap_jobs);
+    note notes[TUNNELCAP_I_AHEAD];
+
+    return tunnelcap_i_carry(lane, burst, TUNNELCAP_DECAP, look, decap_one, tunnelcap_i_decap_jobs,
+                             notes);
 }

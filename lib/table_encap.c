@@ -170,46 +170,74 @@ void tunnelcap_i_encap_jobs(tunnelcap_i_run *run)
     tunnelcap_i_close_up(run);
 }
 
-static int32_t encap_one(tunnelcap_i_run *run, tunnelcap_i_item *item)
+/* What has been seen of a packet ahead. */
+typedef struct note {
+    tunnelcap_i_ip ip;
+    uint32_t first; /* of its prefix's routes */
+    int32_t status;
+} note;
+
+static void look(const tunnelcap_i_run *run, uint32_t first, uint32_t count, void *notes)
 {
+    const tunnelcap_burst *burst = run->burst;
+    note *n = notes;
+
+    for (uint32_t i = 0; i < count; i++, n++) {
+        const tunnelcap_pkt *pkt = &burst->pkts[first + i];
+        const tunnelcap_meta *meta =
+            tunnelcap_i_meta_at(burst->meta, burst->meta_stride, first + i);
+
+        tunnelcap_i_prefetch(burst->pkts, first + i, burst->pkt_count);
+        n->status = TUNNELCAP_E_INVALID;
+        if (!tunnelcap_i_pkt_valid(pkt))
+            continue;
+        n->status = tunnelcap_i_ip_read(pkt->buf + pkt->off, pkt->len, &n->ip);
+        if (n->status == TUNNELCAP_OK && n->ip.total > pkt->len)
+            n->status = TUNNELCAP_E_TRUNCATED;
+        if (n->status != TUNNELCAP_OK)
+            continue;
+        n->first = tunnelcap_i_find_route(run->table, run->view, meta == NULL ? 0 : meta->vrf,
+                                          n->ip.family, n->ip.src + n->ip.addr_len);
+        if (n->first == 0)
+            n->status = TUNNELCAP_E_NO_ROUTE;
+    }
+}
+
+static int32_t encap_one(tunnelcap_i_run *run, tunnelcap_i_item *item, const void *notes,
+                         uint32_t index)
+{
+    const note *n = (const note *)notes + index;
+    const tunnelcap_i_ip *ip = &n->ip;
     const tunnelcap_meta *meta = item->meta;
     tunnelcap_pkt *pkt = item->pkt;
     const uint8_t *p = pkt->buf + pkt->off;
     tunnelcap_i_tunnel *tunnel;
-    tunnelcap_i_ip ip;
-    uint32_t first;
     uint32_t mtu;
     uint32_t more = 0;
-    int32_t status = tunnelcap_i_ip_read(p, pkt->len, &ip);
+    int32_t status = n->status;
 
     if (status != TUNNELCAP_OK)
         return status;
-    if (ip.total > pkt->len)
-        return TUNNELCAP_E_TRUNCATED;
-    first = tunnelcap_i_find_route(run->table, run->view, meta == NULL ? 0 : meta->vrf, ip.family,
-                                   ip.src + ip.addr_len);
-    if (first == 0)
-        return TUNNELCAP_E_NO_ROUTE;
-    item->place = choose_route(run->table, run->view, first, p, pkt->len, &ip)->place;
-    item->before = ip.total;
+    item->place = choose_route(run->table, run->view, n->first, p, pkt->len, ip)->place;
+    item->before = ip->total;
     tunnel = tunnelcap_i_tunnel_in(run->table, run->view, item->place);
     item->result->tunnel = tunnel->id;
     item->result->vrf = tunnel->key.outer_vrf;
-    status = check_kind(tunnel, meta, &ip);
+    status = check_kind(tunnel, meta, ip);
     mtu = tunnelcap_i_mtu_now(tunnel);
     if (status == TUNNELCAP_E_TOO_BIG) /* a GSO packet */
         item->result->value = mtu;
     if (status != TUNNELCAP_OK)
         return status;
-    if ((tunnel->flags & TUNNELCAP_TUNNEL_TTL_ENCAP) && ip.ttl <= 1)
+    if ((tunnel->flags & TUNNELCAP_TUNNEL_TTL_ENCAP) && ip->ttl <= 1)
         return tunnelcap_i_refuse(run, item, tunnel, TUNNELCAP_E_TTL, 0);
-    if (ip.family == TUNNELCAP_IPV6) {
-        status = check_limit(tunnel, p, &ip, &more);
+    if (ip->family == TUNNELCAP_IPV6) {
+        status = check_limit(tunnel, p, ip, &more);
         if (status != TUNNELCAP_OK)
             return tunnelcap_i_refuse(run, item, tunnel, status, tunnelcap_outer_limit_at(pkt));
     }
-    if (ip.total + more > mtu)
-        return tunnelcap_i_encap_large(run, item, tunnel, &ip, mtu, more);
+    if (ip->total + more > mtu)
+        return tunnelcap_i_encap_large(run, item, tunnel, ip, mtu, more);
     if (pkt->off < tunnel->headroom + more)
         return TUNNELCAP_E_HEADROOM;
     return send(run, item, tunnel, mtu, (tunnelcap_i_split){0, 0});
@@ -217,5 +245,8 @@ static int32_t encap_one(tunnelcap_i_run *run, tunnelcap_i_item *item)
 
 int32_t tunnelcap_table_encap(tunnelcap_lane *lane, tunnelcap_burst *burst)
 {
-    return tunnelcap_i_carry(lane, burst, TUNNELCAP_ENCAP, encap_one, tunnelcap_i_encap_jobs);
+    note notes[TUNNELCAP_I_AHEAD];
+
+    return tunnelcap_i_carry(lane, burst, TUNNELCAP_ENCAP, look, encap_one, tunnelcap_i_encap_jobs,
+                             notes);
 }

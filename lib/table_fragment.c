@@ -41,7 +41,7 @@ static void send_pieces(tunnelcap_i_run *run, const tunnelcap_i_item *item,
         piece.result->vrf = tunnel->key.outer_vrf;
         tunnelcap_fragment_next(it, piece.pkt); /* there is room */
         piece.before = piece.pkt->len;
-        tunnelcap_i_count_add(&tunnelcap_i_run_counters(run, item->place)->fragments, 1);
+        tunnelcap_i_count_add(&tunnelcap_i_run_rare(run, item->place)->fragments, 1);
         status = tunnelcap_i_send(run, &piece, tunnel, mtu, (tunnelcap_i_split){0, 0});
         if (status != TUNNELCAP_I_DONE)
             tunnelcap_i_settle(run, &piece, status);
@@ -86,7 +86,7 @@ static int32_t send_whole(tunnelcap_i_run *run, tunnelcap_i_item *item, tunnelca
                           uint32_t mtu, uint32_t more)
 {
     const tunnelcap_i_outer *outer = tunnelcap_i_tunnel_outer(tunnel);
-    tunnelcap_i_split split = {0, tunnelcap_i_pmtu_get(&tunnel->path->pmtu)};
+    tunnelcap_i_split split = {0, tunnelcap_i_path_now(tunnel)};
     uint32_t len = tunnelcap_i_tunnel_len(tunnel, item->before);
     uint32_t total = len + more;
     uint32_t header =
@@ -148,7 +148,7 @@ static void write_outer(tunnelcap_i_run *run, tunnelcap_i_item *item, uint32_t s
         piece.result->index = (uint16_t)spare;
         piece.result->flags |= TUNNELCAP_RESULT_SPARE;
         piece.result->l3_len = (uint8_t)(whole.l3_len + (six ? FRAGMENT_HEADER : 0));
-        tunnelcap_i_count_add(&tunnelcap_i_run_counters(run, item->place)->fragments, 1);
+        tunnelcap_i_count_add(&tunnelcap_i_run_rare(run, item->place)->fragments, 1);
         tunnelcap_i_settle(run, &piece, TUNNELCAP_OK);
         piece.before = 0;
         whole.flags = 0;

@@ -9,15 +9,17 @@
 
 enum { ICMP_BURST = 10 }; /* RFC 4443 2.4 (f) */
 
-/* The limit of this lane for errors of a tunnel, begun anew when its rate has changed. */
+/* The limit of this lane for errors of a tunnel, begun anew when its rate has changed; all tunnels
+ * without details share one. */
 static tunnelcap_icmp_limit *limit_of(const tunnelcap_i_run *run, const tunnelcap_i_tunnel *tunnel)
 {
-    tunnelcap_icmp_limit *limit =
-        &run->table->limits[(size_t)run->lane->slot * run->table->places + tunnel->place];
+    tunnelcap_i_detail *detail = tunnelcap_i_run_detail(run, tunnel->place);
+    tunnelcap_icmp_limit *limit = &detail->limit;
+    uint32_t shared = detail == tunnelcap_i_detail_at(run->table, run->lane->slot, 0);
 
     if (tunnel->icmp_rate == 0)
         return NULL;
-    if (limit->rate != tunnel->icmp_rate)
+    if (shared ? limit->rate == 0 : limit->rate != tunnel->icmp_rate)
         tunnelcap_icmp_limit_init(limit, tunnel->icmp_rate, ICMP_BURST);
     return limit;
 }
@@ -77,7 +79,7 @@ static int32_t wrap_error(tunnelcap_i_run *run, tunnelcap_i_item *item, tunnelca
     result->l4_len = tunnelcap_i_in_udp(tunnel) ? TUNNELCAP_I_UDP_HEADER : 0;
     result->vrf = tunnel->key.outer_vrf;
     result->action = TUNNELCAP_DO_REPLY;
-    tunnelcap_i_count_add(&tunnelcap_i_run_counters(run, item->place)->icmp_sent, 1);
+    tunnelcap_i_count_add(&tunnelcap_i_run_rare(run, item->place)->icmp_sent, 1);
     return status;
 }
 
@@ -107,7 +109,7 @@ int32_t tunnelcap_i_refuse(tunnelcap_i_run *run, tunnelcap_i_item *item, tunnelc
                                                               : TUNNELCAP_I_IPV6_HEADER;
     result->vrf = meta == NULL ? 0 : meta->vrf;
     result->action = TUNNELCAP_DO_REPLY;
-    tunnelcap_i_count_add(&tunnelcap_i_run_counters(run, item->place)->icmp_sent, 1);
+    tunnelcap_i_count_add(&tunnelcap_i_run_rare(run, item->place)->icmp_sent, 1);
     return status;
 }
 
@@ -185,6 +187,8 @@ static uint32_t learn(const tunnelcap_i_run *run, tunnelcap_i_tunnel *tunnel,
         return 1;
     if (r->mtu >= r->quote_total) /* it would have passed */
         return 0;
+    if (tunnel->path == NULL)
+        return 1;
     before = tunnelcap_i_pmtu_get(&tunnel->path->pmtu);
     status = tunnelcap_pmtu_learn(&tunnel->path->pmtu, r->mtu, run->burst->now_ns);
     if (status == TUNNELCAP_CHANGED)
@@ -225,7 +229,7 @@ static int32_t relay(tunnelcap_i_run *run, tunnelcap_i_item *item, tunnelcap_i_t
     result->value = is_ipv4 ? TUNNELCAP_ETHERTYPE_IPV4 : TUNNELCAP_ETHERTYPE_IPV6;
     result->l3_len = is_ipv4 ? TUNNELCAP_I_IPV4_HEADER : TUNNELCAP_I_IPV6_HEADER;
     result->vrf = tunnel->vrf;
-    tunnelcap_i_count_add(&tunnelcap_i_run_counters(run, item->place)->icmp_sent, 1);
+    tunnelcap_i_count_add(&tunnelcap_i_run_rare(run, item->place)->icmp_sent, 1);
     return TUNNELCAP_OK;
 }
 
@@ -247,7 +251,7 @@ static int32_t heed(tunnelcap_i_run *run, tunnelcap_i_item *item, uint32_t outer
 
         if (!is_about(tunnel, r) || !learn(run, tunnel, r))
             continue;
-        tunnelcap_i_count_add(&tunnelcap_i_run_counters(run, entry - 1)->icmp_received, 1);
+        tunnelcap_i_count_add(&tunnelcap_i_run_rare(run, entry - 1)->icmp_received, 1);
         if (first == NULL)
             first = tunnel;
     }

@@ -152,7 +152,7 @@ static int32_t set_path(tunnelcap_i_tunnel *slot, const tunnelcap_tunnel *policy
     tunnelcap_pmtu_config config;
 
     slot->path = NULL;
-    if (outer == NULL)
+    if (outer == NULL || policy->pmtu_mode == TUNNELCAP_PMTU_FIXED)
         return TUNNELCAP_OK;
     memset(&key, 0, sizeof(key));
     memcpy(key.match, outer->match, sizeof(key.match));
@@ -166,6 +166,8 @@ static int32_t set_path(tunnelcap_i_tunnel *slot, const tunnelcap_tunnel *policy
         slot->path = before->path;
         return TUNNELCAP_OK;
     }
+    if (fresh == NULL)
+        return TUNNELCAP_E_FULL;
     tunnelcap_pmtu_config_init(&config, sizeof(config));
     config.link_mtu = key.link;
     config.floor = key.floor;

@@ -51,7 +51,9 @@ int32_t tunnelcap_i_inner_room(tunnelcap_i_run *run, tunnelcap_i_item *item)
 static int32_t keep(const tunnelcap_i_run *run, const tunnelcap_i_item *item)
 {
     if (item->place != run->table->places)
-        tunnelcap_i_count_add(&tunnelcap_i_run_counters(run, item->place)->outer_bytes,
+        tunnelcap_i_count_add(&tunnelcap_i_counters_at(run->table, run->lane->slot, item->place)
+                                   ->of[run->direction]
+                                   .outer_bytes,
                               item->before + tunnelcap_i_stripped_len(item->meta));
     item->result->action = TUNNELCAP_DO_KEPT;
     tunnelcap_i_settle(run, item, TUNNELCAP_KEPT);
@@ -86,7 +88,7 @@ int32_t tunnelcap_i_outer_fragment(tunnelcap_i_run *run, tunnelcap_i_item *item,
         return status;
     keep(run, item);
     whole.result = tunnelcap_i_take_spare(run, &whole.pkt);
-    tunnelcap_i_count_add(&tunnelcap_i_run_counters(run, run->table->places)->reassembled, 1);
+    tunnelcap_i_count_add(&tunnelcap_i_run_rare(run, run->table->places)->reassembled, 1);
     status = tunnelcap_i_decap_whole(run, &whole, f->key.outer_vrf);
     if (status != TUNNELCAP_I_DONE)
         tunnelcap_i_settle(run, &whole, status);
@@ -135,7 +137,7 @@ int32_t tunnelcap_i_inner_fragment(tunnelcap_i_run *run, tunnelcap_i_item *item,
     whole.result = take_whole(run, extra, &whole.pkt);
     whole.result->tunnel = tunnel->id;
     whole.result->vrf = tunnel->vrf;
-    tunnelcap_i_count_add(&tunnelcap_i_run_counters(run, item->place)->reassembled, 1);
+    tunnelcap_i_count_add(&tunnelcap_i_run_rare(run, item->place)->reassembled, 1);
     status = tunnelcap_i_deliver_whole(run, &whole, tunnel);
     tunnelcap_i_settle(run, &whole, status);
     return TUNNELCAP_I_DONE;

@@ -178,22 +178,13 @@ static int32_t check_route(tunnelcap_table *table, const tunnelcap_route *route,
     return TUNNELCAP_OK;
 }
 
-int32_t tunnelcap_table_set_route(tunnelcap_table *table, const tunnelcap_route *route)
+void tunnelcap_i_route_set(tunnelcap_table *table, const tunnelcap_i_view *view,
+                           const tunnelcap_route *route, uint32_t place)
 {
-    const tunnelcap_i_view *view;
-    tunnelcap_route own;
+    uint32_t entry = find_same(table, view, route);
     tunnelcap_i_route *r;
-    uint32_t place;
-    uint32_t entry;
     uint32_t index;
-    int32_t status = check_route(table, route, &own, &place);
 
-    if (status != TUNNELCAP_OK)
-        return status;
-    view = tunnelcap_i_changing(table);
-    entry = find_same(table, view, &own);
-    if (entry == 0 && view->head->route_count == table->routes)
-        return TUNNELCAP_E_FULL;
     if (entry != 0) {
         index = entry - 1;
         unlink_route(table, view, index);
@@ -204,33 +195,54 @@ int32_t tunnelcap_table_set_route(tunnelcap_table *table, const tunnelcap_route 
         view->head->free_hint = index + 1;
     }
     r = &view->routes[index];
-    memcpy(r->prefix, own.prefix.bytes, sizeof(r->prefix));
-    r->tunnel = own.tunnel;
-    r->vrf = own.vrf;
-    r->priority = own.priority;
+    memcpy(r->prefix, route->prefix.bytes, sizeof(r->prefix));
+    r->tunnel = route->tunnel;
+    r->vrf = route->vrf;
+    r->priority = route->priority;
     r->place = place;
-    r->weight = own.weight;
-    r->len = own.prefix_len;
-    r->family = own.prefix.family;
+    r->weight = route->weight;
+    r->len = route->prefix_len;
+    r->family = route->prefix.family;
     link_route(table, view, index);
+}
+
+void tunnelcap_i_route_unset(tunnelcap_table *table, const tunnelcap_i_view *view,
+                             const tunnelcap_route *route)
+{
+    unlink_route(table, view, find_same(table, view, route) - 1);
+}
+
+int32_t tunnelcap_table_set_route(tunnelcap_table *table, const tunnelcap_route *route)
+{
+    const tunnelcap_i_view *view;
+    tunnelcap_i_op op;
+    int32_t status;
+
+    memset(&op, 0, sizeof(op));
+    op.kind = TUNNELCAP_I_OP_SET_ROUTE;
+    status = check_route(table, route, &op.as.route, &op.place);
+    if (status != TUNNELCAP_OK)
+        return status;
+    view = tunnelcap_i_changing(table);
+    if (view->head->route_count == table->routes && find_same(table, view, &op.as.route) == 0)
+        return TUNNELCAP_E_FULL;
+    tunnelcap_i_do(table, &op);
     return TUNNELCAP_OK;
 }
 
 int32_t tunnelcap_table_remove_route(tunnelcap_table *table, const tunnelcap_route *route)
 {
-    const tunnelcap_i_view *view;
-    tunnelcap_route own;
-    uint32_t place;
-    uint32_t entry;
-    int32_t status = check_route(table, route, &own, &place);
+    tunnelcap_i_op op;
+    int32_t status;
 
+    memset(&op, 0, sizeof(op));
+    op.kind = TUNNELCAP_I_OP_REMOVE_ROUTE;
+    status = check_route(table, route, &op.as.route, &op.place);
     if (status != TUNNELCAP_OK)
         return status;
-    view = tunnelcap_i_changing(table);
-    entry = find_same(table, view, &own);
-    if (entry == 0)
+    if (find_same(table, tunnelcap_i_changing(table), &op.as.route) == 0)
         return TUNNELCAP_E_NOT_FOUND;
-    unlink_route(table, view, entry - 1);
+    tunnelcap_i_do(table, &op);
     return TUNNELCAP_OK;
 }
 

@@ -79,6 +79,37 @@ static void unlink_sa(tunnelcap_table *table, const tunnelcap_i_view *view, uint
     view->head->sa_count--;
 }
 
+void tunnelcap_i_sa_set(tunnelcap_table *table, const tunnelcap_i_view *view,
+                        const tunnelcap_i_sa *sa)
+{
+    uint32_t at = find_position(table, view, sa->esp, sa->outer_vrf);
+    uint32_t index = view->head->sa_hint;
+
+    while (view->sas[index].esp != NULL)
+        index++;
+    view->head->sa_hint = index + 1;
+    view->sas[index] = *sa;
+    view->by_spi[at] = index + 1;
+    view->head->sa_count++;
+}
+
+/* Index + 1 of an SA; 0 if it is not there. */
+static uint32_t find_held(const tunnelcap_table *table, const tunnelcap_i_view *view,
+                          const tunnelcap_esp *in)
+{
+    for (uint32_t i = 0; i < table->sas; i++) {
+        if (view->sas[i].esp == in)
+            return i + 1;
+    }
+    return 0;
+}
+
+void tunnelcap_i_sa_unset(tunnelcap_table *table, const tunnelcap_i_view *view,
+                          const tunnelcap_esp *in)
+{
+    unlink_sa(table, view, find_held(table, view, in) - 1);
+}
+
 static int32_t check_change(const tunnelcap_table *table, const tunnelcap_esp *in)
 {
     if (table == NULL || in == NULL)
@@ -90,9 +121,9 @@ int32_t tunnelcap_table_set_sa(tunnelcap_table *table, uint64_t id, tunnelcap_es
 {
     const tunnelcap_i_view *view;
     const tunnelcap_i_tunnel *tunnel;
+    tunnelcap_i_op op;
     uint32_t entry;
     uint32_t at;
-    uint32_t index;
     int32_t status = check_change(table, in);
 
     if (status != TUNNELCAP_OK)
@@ -114,33 +145,29 @@ int32_t tunnelcap_table_set_sa(tunnelcap_table *table, uint64_t id, tunnelcap_es
     }
     if (view->head->sa_count == table->sas)
         return TUNNELCAP_E_FULL;
-    index = view->head->sa_hint;
-    while (view->sas[index].esp != NULL)
-        index++;
-    view->head->sa_hint = index + 1;
-    view->sas[index].esp = in;
-    view->sas[index].outer_vrf = tunnel->key.outer_vrf;
-    view->sas[index].place = entry - 1;
-    view->by_spi[at] = index + 1;
-    view->head->sa_count++;
+    memset(&op, 0, sizeof(op));
+    op.kind = TUNNELCAP_I_OP_SET_SA;
+    op.as.sa.esp = in;
+    op.as.sa.outer_vrf = tunnel->key.outer_vrf;
+    op.as.sa.place = entry - 1;
+    tunnelcap_i_do(table, &op);
     return TUNNELCAP_OK;
 }
 
 int32_t tunnelcap_table_remove_sa(tunnelcap_table *table, const tunnelcap_esp *in)
 {
-    const tunnelcap_i_view *view;
+    tunnelcap_i_op op;
     int32_t status = check_change(table, in);
 
     if (status != TUNNELCAP_OK)
         return status;
-    view = tunnelcap_i_changing(table);
-    for (uint32_t i = 0; i < table->sas; i++) {
-        if (view->sas[i].esp == in) {
-            unlink_sa(table, view, i);
-            return TUNNELCAP_OK;
-        }
-    }
-    return TUNNELCAP_E_NOT_FOUND;
+    if (find_held(table, tunnelcap_i_changing(table), in) == 0)
+        return TUNNELCAP_E_NOT_FOUND;
+    memset(&op, 0, sizeof(op));
+    op.kind = TUNNELCAP_I_OP_REMOVE_SA;
+    op.as.sa.esp = (tunnelcap_esp *)(uintptr_t)in;
+    tunnelcap_i_do(table, &op);
+    return TUNNELCAP_OK;
 }
 
 void tunnelcap_i_sas_drop(tunnelcap_table *table, const tunnelcap_i_view *view, uint32_t place)

@@ -1,16 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026, The tunnelcap authors */
-#include "table.h"
+#include "table_data.h"
 
 int32_t tunnelcap_table_tunnel_at(const tunnelcap_table *table, uint32_t index, uint64_t *id)
 {
     const tunnelcap_i_view *view;
+    tunnelcap_i_list *list;
+    uint32_t place = 0;
+    uint32_t skip = index;
 
     if (table == NULL || id == NULL)
         return TUNNELCAP_E_INVALID;
     view = tunnelcap_i_current(table);
-    for (uint32_t place = 0; place < table->places; place++) {
-        if (view->slot_of[place] != 0 && index-- == 0) {
+    list = &((tunnelcap_table *)(uintptr_t)table)->list;
+    if (index == list->index) { /* goes on where the last call has left off */
+        place = list->place;
+        skip = 0;
+    }
+    for (; place < table->places; place++) {
+        if (view->slot_of[place] != 0 && skip-- == 0) {
+            list->index = index + 1;
+            list->place = place + 1;
             *id = tunnelcap_i_tunnel_in(table, view, place)->id;
             return TUNNELCAP_OK;
         }
@@ -58,8 +68,8 @@ static void fill_info(const tunnelcap_i_tunnel *tunnel, tunnelcap_tunnel_info *i
     }
     info->vrf = tunnel->vrf;
     info->inner_mtu = tunnel->mtu;
-    if (tunnel->path != NULL) {
-        info->path_mtu = tunnelcap_i_pmtu_get(&tunnel->path->pmtu);
+    if (outer != NULL) {
+        info->path_mtu = tunnelcap_i_path_now(tunnel);
         info->inner_mtu = tunnelcap_i_tunnel_mtu(tunnel, info->path_mtu);
         if (info->path_mtu != tunnel->link)
             tunnelcap_i_tunnel_mss(tunnel, info->inner_mtu, &mss);
@@ -109,20 +119,37 @@ static int32_t find_place(const tunnelcap_table *table, uint64_t id, uint32_t *p
     return TUNNELCAP_OK;
 }
 
-static void add_counters(tunnelcap_counters *sum, tunnelcap_i_counters *c)
+/* What a lane rarely counts of a place, or NULL. */
+static tunnelcap_i_rare *rare_of(const tunnelcap_table *table, uint32_t lane, uint32_t place,
+                                 uint32_t direction)
 {
-    sum->packets += TUNNELCAP_I_LOAD(c->packets);
-    sum->inner_bytes += TUNNELCAP_I_LOAD(c->inner_bytes);
-    sum->outer_bytes += TUNNELCAP_I_LOAD(c->outer_bytes);
-    sum->replied += TUNNELCAP_I_LOAD(c->replied);
-    sum->refused += TUNNELCAP_I_LOAD(c->refused);
-    sum->clamped += TUNNELCAP_I_LOAD(c->clamped);
-    sum->kept += TUNNELCAP_I_LOAD(c->kept);
-    sum->local += TUNNELCAP_I_LOAD(c->local);
-    sum->fragments += TUNNELCAP_I_LOAD(c->fragments);
-    sum->reassembled += TUNNELCAP_I_LOAD(c->reassembled);
-    sum->icmp_sent += TUNNELCAP_I_LOAD(c->icmp_sent);
-    sum->icmp_received += TUNNELCAP_I_LOAD(c->icmp_received);
+    uint32_t index = TUNNELCAP_I_LOAD(tunnelcap_i_counters_at(table, lane, place)->detail);
+
+    if (index == 0 && place != table->places)
+        return NULL;
+    return &tunnelcap_i_detail_at(table, lane, index)->of[direction];
+}
+
+static void add_counters(tunnelcap_counters *sum, const tunnelcap_table *table, uint32_t lane,
+                         uint32_t place, uint32_t direction)
+{
+    tunnelcap_i_counters *c = tunnelcap_i_counters_at(table, lane, place);
+    tunnelcap_i_rare *rare = rare_of(table, lane, place, direction);
+
+    sum->packets += TUNNELCAP_I_LOAD(c->of[direction].packets);
+    sum->inner_bytes += TUNNELCAP_I_LOAD(c->of[direction].inner_bytes);
+    sum->outer_bytes += TUNNELCAP_I_LOAD(c->of[direction].outer_bytes);
+    if (rare == NULL)
+        return;
+    sum->replied += TUNNELCAP_I_LOAD(rare->replied);
+    sum->refused += TUNNELCAP_I_LOAD(rare->refused);
+    sum->clamped += TUNNELCAP_I_LOAD(rare->clamped);
+    sum->kept += TUNNELCAP_I_LOAD(rare->kept);
+    sum->local += TUNNELCAP_I_LOAD(rare->local);
+    sum->fragments += TUNNELCAP_I_LOAD(rare->fragments);
+    sum->reassembled += TUNNELCAP_I_LOAD(rare->reassembled);
+    sum->icmp_sent += TUNNELCAP_I_LOAD(rare->icmp_sent);
+    sum->icmp_received += TUNNELCAP_I_LOAD(rare->icmp_received);
 }
 
 int32_t tunnelcap_table_get_stats(const tunnelcap_table *table, uint64_t id, tunnelcap_stats *stats,
@@ -141,8 +168,8 @@ int32_t tunnelcap_table_get_stats(const tunnelcap_table *table, uint64_t id, tun
         return status;
     memset(&own, 0, sizeof(own));
     for (uint32_t lane = 0; lane < table->lanes; lane++) {
-        add_counters(&own.encap, tunnelcap_i_counters_at(table, lane, place, TUNNELCAP_ENCAP));
-        add_counters(&own.decap, tunnelcap_i_counters_at(table, lane, place, TUNNELCAP_DECAP));
+        add_counters(&own.encap, table, lane, place, TUNNELCAP_ENCAP);
+        add_counters(&own.decap, table, lane, place, TUNNELCAP_DECAP);
     }
     return tunnelcap_i_struct_init(stats, size, &own, sizeof(own), sizeof(own));
 }
@@ -165,10 +192,13 @@ int32_t tunnelcap_table_reasons(const tunnelcap_table *table, uint64_t id, uint3
         if (!tunnelcap_i_is_reason(reason.status))
             continue;
         reason.count = 0;
-        for (uint32_t lane = 0; lane < table->lanes; lane++)
-            reason.count +=
-                TUNNELCAP_I_LOAD(tunnelcap_i_counters_at(table, lane, place, direction)
-                                     ->reasons[tunnelcap_i_reason_index(reason.status)]);
+        for (uint32_t lane = 0; lane < table->lanes; lane++) {
+            tunnelcap_i_rare *rare = rare_of(table, lane, place, direction);
+
+            if (rare != NULL)
+                reason.count +=
+                    TUNNELCAP_I_LOAD(rare->reasons[tunnelcap_i_reason_index(reason.status)]);
+        }
         if (reason.count == 0)
             continue;
         if (found < cap)

@@ -4,7 +4,8 @@
 
 static uint32_t key_home(const tunnelcap_table *table, const tunnelcap_i_view *view, uint32_t entry)
 {
-    return tunnelcap_i_key_hash(table, &tunnelcap_i_tunnel_in(table, view, entry - 1)->key);
+    (void)view;
+    return tunnelcap_i_key_hash(table, &table->slots[(entry & TUNNELCAP_I_SLOT_MASK) - 1].key);
 }
 
 static uint32_t id_home(const tunnelcap_table *table, const tunnelcap_i_view *view, uint32_t entry)
@@ -47,19 +48,6 @@ static uint32_t hash_position(const uint32_t *hash, uint32_t mask, uint32_t home
     return at;
 }
 
-uint32_t tunnelcap_i_find_key(const tunnelcap_table *table, const tunnelcap_i_view *view,
-                              const tunnelcap_i_key *key)
-{
-    uint32_t at = tunnelcap_i_key_hash(table, key) & table->tunnel_mask;
-    uint32_t entry;
-
-    for (; (entry = view->by_key[at]) != 0; at = (at + 1) & table->tunnel_mask) {
-        if (memcmp(&tunnelcap_i_tunnel_in(table, view, entry - 1)->key, key, sizeof(*key)) == 0)
-            break;
-    }
-    return entry;
-}
-
 uint32_t tunnelcap_i_find_id(const tunnelcap_table *table, const tunnelcap_i_view *view,
                              uint64_t id)
 {
@@ -73,44 +61,46 @@ uint32_t tunnelcap_i_find_id(const tunnelcap_table *table, const tunnelcap_i_vie
     return entry;
 }
 
-/* The first unused place, slot or path. There is one: of twice the capacity, one half at most
- * serves the current view and one the view under change; slots and paths number one more, since a
- * tunnel is built before the one that it replaces is given up. */
-static uint32_t find_free(const uint8_t *used, uint32_t *hint)
+/* Take the tunnel at a place out of the hashes of a view. */
+static void unhash(tunnelcap_table *table, const tunnelcap_i_view *view, uint32_t place)
 {
-    while (used[*hint])
-        (*hint)++;
-    return *hint;
-}
-
-static void give_free(uint8_t *used, uint32_t *hint, uint32_t index)
-{
-    used[index] = 0;
-    if (index < *hint)
-        *hint = index;
-}
-
-/* Take the tunnel at a place out of the hashes of the view under change. */
-static void unlink_tunnel(tunnelcap_table *table, const tunnelcap_i_view *view, uint32_t place)
-{
-    uint32_t entry = place + 1;
     uint32_t slot = view->slot_of[place] - 1;
-    uint32_t path = (uint32_t)(table->slots[slot].path - table->paths);
+    uint32_t hash = tunnelcap_i_key_hash(table, &table->slots[slot].key);
+    uint32_t at =
+        hash_position(view->by_key, table->tunnel_mask, hash, tunnelcap_i_key_entry(slot, hash));
 
     tunnelcap_i_pair_unlink(table, view, place);
-    tunnelcap_i_hash_remove(
-        table, view, view->by_key, table->tunnel_mask,
-        hash_position(view->by_key, table->tunnel_mask, key_home(table, view, entry), entry),
-        key_home);
-    tunnelcap_i_hash_remove(
-        table, view, view->by_id, table->tunnel_mask,
-        hash_position(view->by_id, table->tunnel_mask, id_home(table, view, entry), entry),
-        id_home);
-    if (table->slot_used[slot] == TUNNELCAP_I_USED_NEW)
-        give_free(table->slot_used, &table->slot_hint, slot);
-    if (table->slots[slot].path != NULL && table->path_used[path] == TUNNELCAP_I_USED_NEW)
-        give_free(table->path_used, &table->path_hint, path);
+    tunnelcap_i_hash_remove(table, view, view->by_key, table->tunnel_mask, at, key_home);
+    at = hash_position(view->by_id, table->tunnel_mask, id_home(table, view, place + 1), place + 1);
+    tunnelcap_i_hash_remove(table, view, view->by_id, table->tunnel_mask, at, id_home);
     view->slot_of[place] = 0;
+}
+
+void tunnelcap_i_link(tunnelcap_table *table, const tunnelcap_i_view *view, uint32_t place,
+                      uint32_t slot)
+{
+    const tunnelcap_i_tunnel *tunnel = &table->slots[slot];
+    uint32_t hash = tunnelcap_i_key_hash(table, &tunnel->key);
+
+    if (view->slot_of[place] != 0) {
+        if (tunnel->key.kind != TUNNELCAP_KIND_ESP)
+            tunnelcap_i_sas_drop(table, view, place);
+        unhash(table, view, place);
+    } else {
+        view->head->tunnel_count++;
+    }
+    view->slot_of[place] = slot + 1;
+    tunnelcap_i_pair_link(table, view, place);
+    hash_insert(view->by_key, table->tunnel_mask, hash, tunnelcap_i_key_entry(slot, hash));
+    hash_insert(view->by_id, table->tunnel_mask, tunnelcap_i_id_hash(table, tunnel->id), place + 1);
+}
+
+void tunnelcap_i_unlink(tunnelcap_table *table, const tunnelcap_i_view *view, uint32_t place)
+{
+    tunnelcap_i_routes_drop(table, view, place);
+    tunnelcap_i_sas_drop(table, view, place);
+    unhash(table, view, place);
+    view->head->tunnel_count--;
 }
 
 /* Where a new or replaced tunnel goes, all checks done that could refuse it. */
@@ -123,11 +113,25 @@ typedef struct tunnel_plan {
     tunnelcap_tunnel policy;
 } tunnel_plan;
 
+/* The next of a stock, which is not empty. */
+static uint32_t stock_next(const tunnelcap_i_stock *stock)
+{
+    return stock->free[stock->count - 1];
+}
+
+/* The tunnel that lanes see at a place, or NULL. */
+static const tunnelcap_i_tunnel *current_at(const tunnelcap_table *table, uint32_t place)
+{
+    const tunnelcap_i_view *view = tunnelcap_i_current(table);
+
+    return view->slot_of[place] == 0 ? NULL : tunnelcap_i_tunnel_in(table, view, place);
+}
+
 static int32_t make_plan(tunnelcap_table *table, uint64_t id, uint8_t kind,
                          const tunnelcap_tunnel *policy, tunnel_plan *plan)
 {
     const tunnelcap_i_view *view;
-    uint32_t current;
+    const tunnelcap_i_tunnel *current;
     uint32_t entry;
 
     if (table == NULL)
@@ -139,13 +143,15 @@ static int32_t make_plan(tunnelcap_table *table, uint64_t id, uint8_t kind,
     view = tunnelcap_i_changing(table);
     entry = tunnelcap_i_find_id(table, view, id);
     plan->is_new = entry == 0;
-    if (plan->is_new && view->head->tunnel_count == table->tunnels)
+    if (table->free_slots.count == 0 ||
+        (plan->is_new &&
+         (view->head->tunnel_count == table->tunnels || table->free_places.count == 0)))
         return TUNNELCAP_E_FULL;
-    plan->place = entry != 0 ? entry - 1 : find_free(table->place_used, &table->place_hint);
+    plan->place = entry != 0 ? entry - 1 : stock_next(&table->free_places);
     /* Lanes may still send by the tunnel that the current view has here. */
-    current = tunnelcap_i_current(table)->slot_of[plan->place];
-    plan->fresh = plan->is_new || current == 0 || table->slots[current - 1].key.kind != kind;
-    plan->slot = find_free(table->slot_used, &table->slot_hint);
+    current = current_at(table, plan->place);
+    plan->fresh = plan->is_new || current == NULL || current->key.kind != kind;
+    plan->slot = stock_next(&table->free_slots);
     plan->before = plan->is_new ? NULL : tunnelcap_i_tunnel_in(table, view, plan->place);
     return tunnelcap_i_policy_read(&plan->policy, policy);
 }
@@ -168,9 +174,37 @@ static int32_t set_common(tunnelcap_table *table, const tunnel_plan *plan, uint6
     }
     slot->key.outer_vrf = plan->policy.outer_vrf;
     slot->id = id;
-    return tunnelcap_i_policy_set(slot, &plan->policy, plan->before,
-                                  &table->paths[find_free(table->path_used, &table->path_hint)],
-                                  tunnelcap_i_hash2(table->hash_key, id, plan->slot));
+    return tunnelcap_i_policy_set(
+        slot, &plan->policy, plan->before,
+        table->free_paths.count == 0 ? NULL : &table->paths[stock_next(&table->free_paths)],
+        tunnelcap_i_hash2(table->hash_key, id, plan->slot));
+}
+
+/* A place begins to count anew; no lane sees it. */
+static void reset_counters(tunnelcap_table *table, uint32_t place)
+{
+    for (uint32_t lane = 0; lane < table->lanes; lane++) {
+        tunnelcap_i_counters *c = tunnelcap_i_counters_at(table, lane, place);
+        uint32_t detail = TUNNELCAP_I_LOAD(c->detail);
+
+        memset(c->of, 0, sizeof(c->of));
+        if (detail != 0)
+            memset(tunnelcap_i_detail_at(table, lane, detail), 0, sizeof(tunnelcap_i_detail));
+    }
+}
+
+/* Change in the log what this change has linked at a place already, so that a tunnel that is set
+ * again and again takes no slot each time. */
+static void link_again(tunnelcap_table *table, const tunnel_plan *plan)
+{
+    const tunnelcap_i_view *view = tunnelcap_i_changing(table);
+    uint32_t old = view->slot_of[plan->place] - 1;
+    uint32_t op = table->linked[plan->place];
+
+    tunnelcap_i_link(table, view, plan->place, plan->slot);
+    if (op != TUNNELCAP_I_UNLOGGED)
+        table->log[op - 1].slot = plan->slot;
+    tunnelcap_i_slot_free(table, old, &table->slots[plan->slot], current_at(table, plan->place));
 }
 
 /* Put the tunnel that was built in plan->slot into the view under change. */
@@ -178,31 +212,33 @@ static int32_t link_tunnel(tunnelcap_table *table, const tunnel_plan *plan)
 {
     const tunnelcap_i_view *view = tunnelcap_i_changing(table);
     tunnelcap_i_tunnel *slot = &table->slots[plan->slot];
-    uint32_t holder = tunnelcap_i_find_key(table, view, &slot->key);
+    const tunnelcap_i_tunnel *holder =
+        tunnelcap_i_find_key(table, view, &slot->key, tunnelcap_i_key_hash(table, &slot->key));
+    tunnelcap_i_op op;
+    uint32_t linked;
 
-    if (holder != 0 && holder != plan->place + 1)
+    if (holder != NULL && holder->place != plan->place)
         return TUNNELCAP_E_EXISTS;
-    if (plan->is_new) {
-        for (uint32_t lane = 0; lane < table->lanes; lane++)
-            memset(tunnelcap_i_counters_at(table, lane, plan->place, 0), 0,
-                   2 * sizeof(*table->counters));
-        table->place_used[plan->place] = TUNNELCAP_I_USED_NEW;
-        view->head->tunnel_count++;
-    } else {
-        if (slot->key.kind != TUNNELCAP_KIND_ESP)
-            tunnelcap_i_sas_drop(table, view, plan->place);
-        unlink_tunnel(table, view, plan->place);
-    }
-    table->slot_used[plan->slot] = TUNNELCAP_I_USED_NEW;
-    if (slot->path != NULL && table->path_used[slot->path - table->paths] == 0)
-        table->path_used[slot->path - table->paths] = TUNNELCAP_I_USED_NEW;
     slot->place = plan->place;
-    view->slot_of[plan->place] = plan->slot + 1;
-    tunnelcap_i_pair_link(table, view, plan->place);
-    hash_insert(view->by_key, table->tunnel_mask, tunnelcap_i_key_hash(table, &slot->key),
-                plan->place + 1);
-    hash_insert(view->by_id, table->tunnel_mask, tunnelcap_i_id_hash(table, slot->id),
-                plan->place + 1);
+    table->free_slots.count--;
+    if (table->free_paths.count != 0 && slot->path == &table->paths[stock_next(&table->free_paths)])
+        table->free_paths.count--;
+    if (plan->is_new) {
+        table->free_places.count--;
+        reset_counters(table, plan->place);
+    }
+    linked = table->linked[plan->place];
+    if (linked != 0 && linked != TUNNELCAP_I_TWICE && plan->before->key.kind == slot->key.kind) {
+        link_again(table, plan);
+        return TUNNELCAP_OK;
+    }
+    memset(&op, 0, sizeof(op));
+    op.kind = TUNNELCAP_I_OP_LINK;
+    op.place = plan->place;
+    op.slot = plan->slot;
+    tunnelcap_i_do(table, &op);
+    if (linked != 0 && linked != TUNNELCAP_I_UNLOGGED)
+        table->linked[plan->place] = TUNNELCAP_I_TWICE;
     return TUNNELCAP_OK;
 }
 
@@ -267,26 +303,42 @@ int32_t tunnelcap_table_set_esp(tunnelcap_table *table, uint64_t id, const tunne
     return status == TUNNELCAP_OK ? link_tunnel(table, &plan) : status;
 }
 
+static void remove_tunnel(tunnelcap_table *table, uint32_t place)
+{
+    const tunnelcap_i_view *view = tunnelcap_i_changing(table);
+    uint32_t slot = view->slot_of[place] - 1;
+    uint32_t linked = table->linked[place];
+    tunnelcap_i_op op;
+
+    memset(&op, 0, sizeof(op));
+    op.place = place;
+    op.kind = TUNNELCAP_I_OP_REMOVE;
+    if (current_at(table, place) != NULL || linked == TUNNELCAP_I_TWICE) {
+        tunnelcap_i_do(table, &op);
+        return;
+    }
+    /* It came with this change: nothing of it will ever be seen. */
+    tunnelcap_i_unlink(table, view, place);
+    if (linked != TUNNELCAP_I_UNLOGGED)
+        table->log[linked - 1].kind = TUNNELCAP_I_OP_NONE;
+    table->linked[place] = 0;
+    tunnelcap_i_slot_free(table, slot, NULL, NULL);
+    table->free_places.free[table->free_places.count++] = place;
+    op.kind = TUNNELCAP_I_OP_DROP;
+    tunnelcap_i_do(table, &op);
+}
+
 int32_t tunnelcap_table_remove(tunnelcap_table *table, uint64_t id)
 {
-    const tunnelcap_i_view *view;
     uint32_t entry;
-    uint32_t place;
 
     if (table == NULL)
         return TUNNELCAP_E_INVALID;
     if (!table->in_change)
         return TUNNELCAP_E_STATE;
-    view = tunnelcap_i_changing(table);
-    entry = tunnelcap_i_find_id(table, view, id);
+    entry = tunnelcap_i_find_id(table, tunnelcap_i_changing(table), id);
     if (entry == 0)
         return TUNNELCAP_E_NOT_FOUND;
-    place = entry - 1;
-    tunnelcap_i_routes_drop(table, view, place);
-    tunnelcap_i_sas_drop(table, view, place);
-    unlink_tunnel(table, view, place);
-    if (table->place_used[place] == TUNNELCAP_I_USED_NEW)
-        give_free(table->place_used, &table->place_hint, place);
-    view->head->tunnel_count--;
+    remove_tunnel(table, entry - 1);
     return TUNNELCAP_OK;
 }

@@ -38,6 +38,16 @@ typedef struct tunnelcap_table_config {
     uint32_t lanes;   /**< Most lanes attached at a time, 1 to 256; default 4. Where the compiler
                            has no lock-free 64-bit atomics: 1, and no more. */
     uint32_t sas;     /**< Most inbound security associations, 1 to 2^22; default 1024. */
+    uint32_t changes; /**< Tunnels that one change can replace, or remove and add anew, at most
+                           `tunnels`; 0, the default: all of them. A change of more operations than
+                           that works as well, but costs a copy of all indices. */
+    uint32_t paths;   /**< Path MTUs that can be learned: one for each tunnel whose `pmtu_mode` is
+                           not ::TUNNELCAP_PMTU_FIXED, and for each that one change replaces by one
+                           with another path; at most, and with 0, the default, for all. */
+    uint32_t details; /**< Tunnels that each lane keeps rare counters of: what was not sent or
+                           delivered, and why, clamps, fragments, ICMP. Where a lane meets more,
+                           those of the others count under id 0, and they share one limit for ICMP
+                           errors; 0, the default: for all, but 1024 at most. */
 } tunnelcap_table_config;
 
 /**
@@ -366,7 +376,7 @@ TUNNELCAP_API void tunnelcap_table_abort(tunnelcap_table *table);
  * Threads  the table's writer
  * @since 1.0
  */
-TUNNELCAP_API uint64_t tunnelcap_table_settled(const tunnelcap_table *table);
+TUNNELCAP_API uint64_t tunnelcap_table_settled(tunnelcap_table *table);
 
 /**
  * List the tunnels of the committed table.

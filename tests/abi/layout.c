@@ -480,13 +480,16 @@ FIELD(tunnelcap_icmp_echo, ttl, 67, 67);
 FIELD(tunnelcap_icmp_echo, tos, 68, 68);
 FIELD(tunnelcap_icmp_echo, reserved, 69, 69);
 
-STRUCT(tunnelcap_table_config, 24, 24);
+STRUCT(tunnelcap_table_config, 36, 36);
 FIELD(tunnelcap_table_config, size, 0, 0);
 FIELD(tunnelcap_table_config, flags, 4, 4);
 FIELD(tunnelcap_table_config, tunnels, 8, 8);
 FIELD(tunnelcap_table_config, routes, 12, 12);
 FIELD(tunnelcap_table_config, lanes, 16, 16);
 FIELD(tunnelcap_table_config, sas, 20, 20);
+FIELD(tunnelcap_table_config, changes, 24, 24);
+FIELD(tunnelcap_table_config, paths, 28, 28);
+FIELD(tunnelcap_table_config, details, 32, 32);
 
 STRUCT(tunnelcap_tunnel, 104, 104);
 FIELD(tunnelcap_tunnel, size, 0, 0);

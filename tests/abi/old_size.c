@@ -526,7 +526,7 @@ int main(void)
         {"tunnelcap_mss_config", use_mss, 24, 24, 1},
         {"tunnelcap_fragment_config", use_fragment, 16, 16, 1},
         {"tunnelcap_reassembly_config", use_reassembly, 32, 32, 1},
-        {"tunnelcap_table_config", use_table, 24, 24, 1},
+        {"tunnelcap_table_config", use_table, 36, 36, 1},
         {"tunnelcap_tunnel", use_tunnel, 104, 104, 1},
         {"tunnelcap_route", use_route, 56, 56, 1},
         {"tunnelcap_burst", use_burst, 80, 64, 1},

@@ -94,23 +94,28 @@ END_TEST
 START_TEST(init_refuses_what_it_documents)
 {
     static const struct {
-        uint32_t flags, tunnels, routes, lanes, sas;
+        size_t field;
+        uint32_t value;
         int32_t want;
     } rows[] = {
-        {1, 1, 1, 1, 1, TUNNELCAP_E_FLAGS},
-        {0, 0, 1, 1, 1, TUNNELCAP_E_RANGE},
-        {0, (1u << 20) + 1, 1, 1, 1, TUNNELCAP_E_RANGE},
-        {0, 1, 0, 1, 1, TUNNELCAP_E_RANGE},
-        {0, 1, (1u << 22) + 1, 1, 1, TUNNELCAP_E_RANGE},
-        {0, 1, 1, 0, 1, TUNNELCAP_E_RANGE},
-        {0, 1, 1, 257, 1, TUNNELCAP_E_RANGE},
-        {0, 1, 1, 1, 0, TUNNELCAP_E_RANGE},
-        {0, 1, 1, 1, (1u << 22) + 1, TUNNELCAP_E_RANGE},
+        {offsetof(tunnelcap_table_config, flags), 1, TUNNELCAP_E_FLAGS},
+        {offsetof(tunnelcap_table_config, tunnels), 0, TUNNELCAP_E_RANGE},
+        {offsetof(tunnelcap_table_config, tunnels), (1u << 20) + 1, TUNNELCAP_E_RANGE},
+        {offsetof(tunnelcap_table_config, routes), 0, TUNNELCAP_E_RANGE},
+        {offsetof(tunnelcap_table_config, routes), (1u << 22) + 1, TUNNELCAP_E_RANGE},
+        {offsetof(tunnelcap_table_config, lanes), 0, TUNNELCAP_E_RANGE},
+        {offsetof(tunnelcap_table_config, lanes), 257, TUNNELCAP_E_RANGE},
+        {offsetof(tunnelcap_table_config, sas), 0, TUNNELCAP_E_RANGE},
+        {offsetof(tunnelcap_table_config, sas), (1u << 22) + 1, TUNNELCAP_E_RANGE},
+        {offsetof(tunnelcap_table_config, changes), 257, TUNNELCAP_E_RANGE},
+        {offsetof(tunnelcap_table_config, paths), 514, TUNNELCAP_E_RANGE},
+        {offsetof(tunnelcap_table_config, details), 514, TUNNELCAP_E_RANGE},
     };
     tunnelcap_table *table = NULL;
     for (size_t i = 0; i < TEST_COUNT(rows); i++) {
-        tunnelcap_table_config config = {sizeof(config), rows[i].flags, rows[i].tunnels,
-                                         rows[i].routes, rows[i].lanes, rows[i].sas};
+        tunnelcap_table_config config;
+        test_ok(tunnelcap_table_config_init(&config, sizeof(config)));
+        memcpy((uint8_t *)&config + rows[i].field, &rows[i].value, sizeof(rows[i].value));
         void *exact = test_copy(&config, sizeof(config));
         ck_assert_status(tunnelcap_table_new(exact, test_seed, test_alloc(), &table), rows[i].want);
         ck_assert_uint_eq(tunnelcap_table_size(exact), 0);
@@ -119,7 +124,9 @@ START_TEST(init_refuses_what_it_documents)
     struct {
         tunnelcap_table_config known;
         uint8_t tail[4];
-    } newer = {{sizeof(newer), 0, 1, 1, 1, 1}, {0}};
+    } newer;
+    memset(&newer, 0, sizeof(newer));
+    test_ok(tunnelcap_table_config_init(&newer.known, sizeof(newer)));
     ck_assert_uint_ne(tunnelcap_table_size(&newer.known), 0);
     newer.tail[0] = 1;
     ck_assert_status(tunnelcap_table_new(&newer.known, test_seed, test_alloc(), &table),
