@@ -61,8 +61,8 @@ class LaneConfig(Structure):
 
 
 class TableConfig(Structure):
-    _fields_ = [("size", c_uint32), ("flags", c_uint32), ("tunnels", c_uint32),
-                ("routes", c_uint32), ("lanes", c_uint32), ("reserved", c_uint32)]
+    _fields_ = [(name, c_uint32) for name in (
+        "size", "flags", "tunnels", "routes", "lanes", "sas", "changes", "paths", "details")]
 
 
 class Route(Structure):
