@@ -431,6 +431,11 @@ uint32_t tunnelcap_i_find_prefix(const tunnelcap_table *table, const tunnelcap_i
 uint32_t tunnelcap_i_find_route(const tunnelcap_table *table, const tunnelcap_i_view *view,
                                 uint32_t vrf, uint32_t family, const uint8_t *addr);
 
+/* 1 if one of the routes of the longest prefix that holds an address leads to a place. */
+uint32_t tunnelcap_i_route_leads_to(const tunnelcap_table *table, const tunnelcap_i_view *view,
+                                    uint32_t vrf, uint32_t family, const uint8_t *addr,
+                                    uint32_t place);
+
 /* Find an inbound SA of a view by what an outer packet says; NULL if there is none. */
 const tunnelcap_i_sa *tunnelcap_i_find_sa(const tunnelcap_table *table,
                                           const tunnelcap_i_view *view, uint32_t outer_vrf,

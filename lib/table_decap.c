@@ -150,9 +150,17 @@ TUNNELCAP_I_INLINE int32_t deliver(tunnelcap_i_run *run, tunnelcap_i_item *item,
                                    tunnelcap_i_tunnel *tunnel, uint16_t ethertype,
                                    tunnelcap_result *extra)
 {
+    const uint32_t checked = TUNNELCAP_TUNNEL_ANTI_SPOOF | TUNNELCAP_TUNNEL_MARTIANS;
+    uint32_t is_ip = ethertype == TUNNELCAP_ETHERTYPE_IPV4 || ethertype == TUNNELCAP_ETHERTYPE_IPV6;
     tunnelcap_i_ip ip;
+    int32_t status;
 
-    if ((ethertype == TUNNELCAP_ETHERTYPE_IPV4 || ethertype == TUNNELCAP_ETHERTYPE_IPV6) &&
+    if ((tunnel->flags & checked) && is_ip) {
+        status = tunnelcap_i_inbound_check(run, tunnel, item->pkt);
+        if (status != TUNNELCAP_OK)
+            return status;
+    }
+    if (is_ip &&
         tunnelcap_i_ip_read(item->pkt->buf + item->pkt->off, item->pkt->len, &ip) == TUNNELCAP_OK) {
         if (ip.fragment && (tunnel->flags & TUNNELCAP_TUNNEL_REASSEMBLE) &&
             run->lane->reassembly[TUNNELCAP_I_INNER] != NULL)

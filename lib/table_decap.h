@@ -41,6 +41,11 @@ int32_t tunnelcap_i_inner_fragment(tunnelcap_i_run *run, tunnelcap_i_item *item,
  * TUNNELCAP_I_STOP. Jobs may run, and the item's result move, to make room. */
 int32_t tunnelcap_i_inner_room(tunnelcap_i_run *run, tunnelcap_i_item *item);
 
+/* Whether the addresses of an inner packet, IPv4 or IPv6, are what the tunnel lets out:
+ * TUNNELCAP_OK, TUNNELCAP_E_MARTIAN or TUNNELCAP_E_SPOOFED. */
+int32_t tunnelcap_i_inbound_check(const tunnelcap_i_run *run, const tunnelcap_i_tunnel *tunnel,
+                                  const tunnelcap_pkt *pkt);
+
 /* Learn from an ICMP message that came to an outer address. */
 int32_t tunnelcap_i_outer_icmp(tunnelcap_i_run *run, tunnelcap_i_item *item, uint32_t outer_vrf);
 

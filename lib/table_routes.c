@@ -91,6 +91,17 @@ uint32_t tunnelcap_i_find_route(const tunnelcap_table *table, const tunnelcap_i_
     return 0;
 }
 
+uint32_t tunnelcap_i_route_leads_to(const tunnelcap_table *table, const tunnelcap_i_view *view,
+                                    uint32_t vrf, uint32_t family, const uint8_t *addr,
+                                    uint32_t place)
+{
+    uint32_t entry = tunnelcap_i_find_route(table, view, vrf, family, addr);
+
+    while (entry != 0 && view->routes[entry - 1].place != place)
+        entry = view->routes[entry - 1].next;
+    return entry != 0;
+}
+
 /* One route more, or less, of a prefix length. */
 static void count_length(const tunnelcap_i_view *view, const tunnelcap_i_route *r, uint32_t more)
 {

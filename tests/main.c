@@ -64,6 +64,7 @@ static const struct {
     {"table", test_table_suite},
     {"table_burst", test_table_burst_suite},
     {"table_data", test_table_data_suite},
+    {"table_inbound", test_table_inbound_suite},
     {"table_jobs", test_table_jobs_suite},
     {"table_edges", test_table_edges_suite},
     {"table_large", test_table_large_suite},

@@ -85,6 +85,7 @@ Suite *test_status_suite(void);
 Suite *test_table_suite(void);
 Suite *test_table_burst_suite(void);
 Suite *test_table_data_suite(void);
+Suite *test_table_inbound_suite(void);
 Suite *test_table_jobs_suite(void);
 Suite *test_table_edges_suite(void);
 Suite *test_table_large_suite(void);

@@ -79,7 +79,9 @@ enum {
     TUNNELCAP_E_RATE_LIMITED = -124,  /**< An ICMP error too soon after others. */
     TUNNELCAP_E_ICMP = -125, /**< No ICMP error about a packet of ours, or no plausible one. */
     TUNNELCAP_E_ENCAP_LIMIT = -126, /**< May enter no more tunnels (RFC 2473 4.1.1). */
-    TUNNELCAP_E_TTL = -127          /**< TTL or hop limit is used up. */
+    TUNNELCAP_E_TTL = -127,         /**< TTL or hop limit is used up. */
+    TUNNELCAP_E_SPOOFED = -128,     /**< The inner source does not belong to the tunnel. */
+    TUNNELCAP_E_MARTIAN = -129      /**< An inner address that may not travel (RFC 1812 5.3.7). */
 };
 
 /** -2xx: give room, or send a smaller packet. */

@@ -569,12 +569,15 @@ TUNNELCAP_API int32_t tunnelcap_table_encap(tunnelcap_lane *lane, tunnelcap_burs
  * @retval TUNNELCAP_E_FRAGMENT a fragment that no tunnel expects, or the lane does not reassemble
  * @retval TUNNELCAP_E_TTL      TTL or hop limit is used up: ::TUNNELCAP_TUNNEL_TTL_DECAP. Packets
  *                              to `interface4` and `interface6` have arrived and are exempt
+ * @retval TUNNELCAP_E_SPOOFED  the inner source is not routed into the tunnel:
+ *                              ::TUNNELCAP_TUNNEL_ANTI_SPOOF
+ * @retval TUNNELCAP_E_MARTIAN  an inner address may not travel: ::TUNNELCAP_TUNNEL_MARTIANS
  * @retval TUNNELCAP_E_ICMP     an ICMP error about no packet of ours, or not plausible
  * @retval TUNNELCAP_E_FULL     completes a datagram, and there are no spares or results for it; or
  *                              as tunnelcap_reassembly_add() says
  *
  * A packet that is dropped is unchanged, but for one that was unwrapped before it was dropped: as
- * a loop, for its TTL, or as an inner fragment.
+ * a loop, for its TTL or its addresses, or as an inner fragment.
  *
  * Threads  one thread for each lane, any number of lanes, the writer meanwhile
  * Cost     no allocation, no lock

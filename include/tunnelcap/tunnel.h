@@ -30,7 +30,28 @@ enum {
     TUNNELCAP_TUNNEL_TTL_ENCAP = 32, /**< Decrement the inner TTL or hop limit on the way in. */
     TUNNELCAP_TUNNEL_TTL_DECAP = 64, /**< Decrement the inner TTL or hop limit on the way out. */
     /** Deliver inner packets whole: reassemble their fragments on the way out. */
-    TUNNELCAP_TUNNEL_REASSEMBLE = 128
+    TUNNELCAP_TUNNEL_REASSEMBLE = 128,
+    /** Drop what comes out with an inner source that is not routed into this tunnel: in its `vrf`,
+     *  the longest prefix that holds the source must have a route to it, of whatever priority
+     *  (RFC 2827, RFC 3704 2.3). */
+    TUNNELCAP_TUNNEL_ANTI_SPOOF = 256,
+    /** Drop what comes out with an inner address that may not travel (RFC 1812 5.3.7, RFC 6890):
+     *
+     *  | prefix                                                     | source | destination |
+     *  |------------------------------------------------------------|--------|-------------|
+     *  | 0.0.0.0/8, 127.0.0.0/8, 240.0.0.0/4 with the broadcast     | no     | no          |
+     *  | 169.254.0.0/16: link-local (RFC 3927 7)                    | no     | no          |
+     *  | 224.0.0.0/4: multicast                                     | no     | yes         |
+     *  | ::/96: unspecified, loopback, compatible (RFC 4291 2.5)    | no     | no          |
+     *  | ::ffff:0:0/96: IPv4-mapped                                 | no     | no          |
+     *  | fe80::/10: link-local (RFC 4291 2.5.6)                     | no     | no          |
+     *  | ff00::/8: multicast                                        | no     | yes, unless |
+     *  |                                                            |        | scope 0, 1  |
+     *
+     *  The addresses of the tunnel's own ends are neither spoofed nor martian: those in the /30 of
+     *  `interface4` or the /126 of `interface6`, and `probe`. So probes, their answers, and what
+     *  the router at the far end has to say pass. */
+    TUNNELCAP_TUNNEL_MARTIANS = 512
 };
 
 /** What becomes of an inner IPv4 packet that exceeds the inner MTU and may be fragmented. */

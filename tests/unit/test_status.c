@@ -345,6 +345,33 @@ static int32_t from_lane(int32_t want)
     return status;
 }
 
+/* What comes out of a tunnel that checks addresses, and has no routes. */
+static int32_t from_inbound(int32_t want)
+{
+    tunnelcap_table *table = test_table_new(1, 1, 1);
+    tunnelcap_lane *lane = test_table_lane(table);
+    tunnelcap_gre_config gre = test_gre_config("192.0.2.1", "198.51.100.1", 0);
+    test_ip inner =
+        test_between(want == TUNNELCAP_E_MARTIAN ? "127.0.0.1" : "10.1.0.1", "203.0.113.1");
+    test_ip outer = test_between("198.51.100.1", "192.0.2.1");
+    test_gre header = {.protocol = 0x0800};
+    tunnelcap_tunnel tunnel;
+    tunnelcap_result result;
+    test_ok(tunnelcap_tunnel_init(&tunnel, sizeof(tunnel)));
+    tunnel.flags |= TUNNELCAP_TUNNEL_ANTI_SPOOF | TUNNELCAP_TUNNEL_MARTIANS;
+    test_ok(tunnelcap_table_begin(table));
+    test_ok(tunnelcap_table_set_gre(table, 1, &tunnel, &gre));
+    test_ok(tunnelcap_table_commit(table, NULL));
+    test_udp_packet(&frame, &inner, 10);
+    test_push_gre(&frame, &header);
+    test_push_ip(&frame, &outer, 47);
+    tunnelcap_pkt pkt = test_pkt(frame.bytes, frame.len, 0);
+    int32_t status = test_table_one(lane, TUNNELCAP_DECAP, &pkt, NULL, &result);
+    test_pkt_free(&pkt);
+    test_table_end(table, lane);
+    return status;
+}
+
 /* A seal() that makes the padding longer than the text before it is authenticated. */
 static void (*toy_seal)(void *, void *, tunnelcap_crypto_op *const *, uint32_t);
 
@@ -562,6 +589,8 @@ static const struct {
     {TUNNELCAP_E_ICMP, from_pmtu},
     {TUNNELCAP_E_ENCAP_LIMIT, from_limit},
     {TUNNELCAP_E_TTL, from_lane},
+    {TUNNELCAP_E_SPOOFED, from_inbound},
+    {TUNNELCAP_E_MARTIAN, from_inbound},
     {TUNNELCAP_E_HEADROOM, from_encap},
     {TUNNELCAP_E_TAILROOM, from_esp_out},
     {TUNNELCAP_E_TOO_BIG, from_encap},
