@@ -47,6 +47,11 @@ static void read_tun(const reader_value *value, void *target)
     read_device(value, ((config *)target)->tun);
 }
 
+static void read_threads(const reader_value *value, void *target)
+{
+    reader_integer(value, 1, CONFIG_MOST_THREADS, &((config *)target)->threads);
+}
+
 static void read_control(const reader_value *value, void *target)
 {
     config *conf = target;
@@ -133,6 +138,7 @@ static void read_routes(const reader_value *value, void *target)
 static const reader_field fields[] = {
     {.name = "side", .handle = read_side, .required = true},
     {.name = "tun", .handle = read_tun},
+    {.name = "threads", .handle = read_threads},
     {.name = "control", .handle = read_control},
     {.name = "state_dir", .handle = read_state_dir},
     {.name = "clamp_egress", .handle = read_clamp_egress},
@@ -161,6 +167,7 @@ static config *make_room(const json_t *root)
         return NULL;
     strcpy(conf->tun, CONFIG_DEFAULT_TUN);
     conf->history_tunnels = CONFIG_HISTORIES;
+    conf->threads = 1;
     conf->tunnels = calloc(tunnels + 1, sizeof *conf->tunnels);
     conf->routes = calloc(routes + 1, sizeof *conf->routes);
     conf->clamp_egress = calloc(clamped + 1, sizeof *conf->clamp_egress);
@@ -196,7 +203,11 @@ static void try_table(const config *conf, reader *rd)
 {
     static const uint8_t seed[TUNNELCAP_SEED_SIZE];
 
-    tunnelcap_table_free(config_make_table(conf, seed, 1, rd));
+    const config_room room = {.tunnels = (uint32_t)conf->tunnel_count,
+                              .routes = conf->route_count == 0 ? 1 : (uint32_t)conf->route_count,
+                              .lanes = 1};
+
+    tunnelcap_table_free(config_make_table(conf, seed, &room, rd));
 }
 
 config *config_load(const char *file, FILE *errors)
@@ -266,9 +277,10 @@ const tunnelcap_outer *config_outer(const config_tunnel *tunnel)
     }
 }
 
-tunnelcap_table *config_table(const config *conf, const uint8_t *seed, uint32_t lanes, FILE *errors)
+tunnelcap_table *config_table(const config *conf, const uint8_t *seed, const config_room *room,
+                              FILE *errors)
 {
     reader rd = {.file = "configuration", .errors = errors};
 
-    return config_make_table(conf, seed, lanes, &rd);
+    return config_make_table(conf, seed, room, &rd);
 }

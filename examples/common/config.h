@@ -21,7 +21,8 @@ enum {
     CONFIG_CONTROL_SIZE = 108,  /* path of a UNIX socket, with its end */
     CONFIG_MIN_MTU = 576,
     CONFIG_HISTORIES = 256, /* tunnels with a history, unless the file gives another number */
-    CONFIG_MOST_HISTORIES = 1 << 20
+    CONFIG_MOST_HISTORIES = 1 << 20,
+    CONFIG_MOST_THREADS = 64
 };
 
 /* Name of the TUN device unless the file gives another. */
@@ -82,6 +83,7 @@ typedef char config_device[CONFIG_NAME_SIZE];
 typedef struct config {
     enum config_side side;
     config_device tun;
+    uint32_t threads;                  /* that carry packets, at least 1 */
     char control[CONFIG_CONTROL_SIZE]; /* empty unless given */
     char *state_dir;                   /* of IPsec tunnels that name none; or NULL */
     config_tunnel *tunnels;            /* at least one */
@@ -109,11 +111,18 @@ const config_tunnel *config_find(const config *conf, const char *name);
 /* The outer header policy of a tunnel of any kind: its endpoints, TTL and the like. */
 const tunnelcap_outer *config_outer(const config_tunnel *tunnel);
 
-/* A table of all tunnels and routes with room for `lanes` lanes; IPsec tunnels have no SAs and,
+/* What a table is to have room for. */
+typedef struct config_room {
+    uint32_t tunnels;
+    uint32_t routes;
+    uint32_t lanes;
+} config_room;
+
+/* A table of all tunnels and routes; IPsec tunnels have no SAs and,
  * unless the file gives one, a provisional MTU in it. The configuration that
  * config_load() returned has been through this already, so NULL means that memory is short
  * (and `errors` says so). Free it with tunnelcap_table_free(). */
-tunnelcap_table *config_table(const config *conf, const uint8_t *seed, uint32_t lanes,
+tunnelcap_table *config_table(const config *conf, const uint8_t *seed, const config_room *room,
                               FILE *errors);
 
 #endif

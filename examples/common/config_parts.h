@@ -39,7 +39,7 @@ void config_read_path(const reader_value *value, char **path);
 void config_connect(config *conf);
 
 /* As config_table(), with the mistakes counted. */
-tunnelcap_table *config_make_table(const config *conf, const uint8_t *seed, uint32_t lanes,
+tunnelcap_table *config_make_table(const config *conf, const uint8_t *seed, const config_room *room,
                                    reader *rd);
 
 #endif

@@ -81,7 +81,7 @@ static void check_mtu(const tunnelcap_table *table, const config *conf, reader *
     }
 }
 
-tunnelcap_table *config_make_table(const config *conf, const uint8_t *seed, uint32_t lanes,
+tunnelcap_table *config_make_table(const config *conf, const uint8_t *seed, const config_room *room,
                                    reader *rd)
 {
     tunnelcap_table_config capacity;
@@ -89,9 +89,9 @@ tunnelcap_table *config_make_table(const config *conf, const uint8_t *seed, uint
     unsigned before = rd->mistakes;
 
     tunnelcap_table_config_init(&capacity, sizeof capacity);
-    capacity.tunnels = (uint32_t)conf->tunnel_count;
-    capacity.routes = conf->route_count == 0 ? 1 : (uint32_t)conf->route_count;
-    capacity.lanes = lanes;
+    capacity.tunnels = room->tunnels;
+    capacity.routes = room->routes;
+    capacity.lanes = room->lanes;
     if (capacity.tunnels > FEWEST_SAS / MOST_SAS_EACH)
         capacity.sas = capacity.tunnels * MOST_SAS_EACH;
     int32_t status = tunnelcap_table_new(&capacity, seed, NULL, &table);

@@ -3,7 +3,6 @@
 #include "gateway.h"
 
 #include "address.h"
-#include "carry.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -13,10 +12,19 @@
 #include <sys/random.h>
 
 enum {
-    OWN_EVENTS = 7,     /* three signals, the TUN device, the egress queue, two timers */
-    KEY_SLOTS_EACH = 4, /* one way and the other, before and after a change of keys */
-    ALIVE_S = 20        /* what RFC 3948 section 4 suggests for NAT keepalives */
+    OWN_EVENTS = 7,      /* three signals, notices, the egress queue, two timers */
+    ALIVE_S = 20,        /* what RFC 3948 section 4 suggests for NAT keepalives */
+    LEAST_TUNNELS = 256, /* room in the table, for a configuration that grows */
+    LEAST_ROUTES = 1024
 };
+
+const config_tunnel *gateway_tunnel(const gateway *g, uint64_t id)
+{
+    for (size_t i = 0; i < g->conf->tunnel_count; i++)
+        if (g->conf->tunnels[i].id == id)
+            return &g->conf->tunnels[i];
+    return NULL;
+}
 
 /* Egress ports serve all tunnels: the smallest of them sets the limits. */
 static tunnelcap_tunnel_info smallest(const gateway *g)
@@ -34,38 +42,60 @@ static tunnelcap_tunnel_info smallest(const gateway *g)
     return least;
 }
 
+static void limit_egress(gateway *g)
+{
+    tunnelcap_tunnel_info least = smallest(g);
+
+    egress_set_limits(&g->egress, least.limit4, least.limit6);
+}
+
 static void tell_path_mtu(const gateway *g, const tunnelcap_event *event)
 {
+    const config_tunnel *tunnel = gateway_tunnel(g, event->tunnel);
     char text[ADDRESS_TEXT_SIZE];
     bool told = event->addr.family != 0;
 
-    log_line("%s: the path MTU is %u now, was %u%s%s", g->conf->tunnels[event->tunnel - 1].path,
-             event->value, event->before, told ? ", says " : "",
-             told ? address_text(&event->addr, text) : "");
+    if (tunnel != NULL)
+        log_line("%s: the path MTU is %u now, was %u%s%s", tunnel->path, event->value,
+                 event->before, told ? ", says " : "",
+                 told ? address_text(&event->addr, text) : "");
 }
 
-/* What the lane has noticed: when a path MTU changes, so does what servers may answer, and a probe
- * may be due. */
-static void follow(gateway *g)
+/* What a lane has noticed; true if a path MTU has changed. */
+static bool read_events(const gateway *g, tunnelcap_lane *lane)
 {
-    const struct timeval soon = {.tv_sec = 0};
     tunnelcap_event events[BATCH_SIZE];
     bool changed = false;
     uint32_t count = 0;
 
-    while ((count = tunnelcap_lane_events(g->lane, events, BATCH_SIZE, NULL)) > 0)
+    while ((count = tunnelcap_lane_events(lane, events, BATCH_SIZE, NULL)) > 0)
         for (uint32_t i = 0; i < count; i++) {
             if (events[i].kind != TUNNELCAP_EVENT_PMTU)
                 continue;
             tell_path_mtu(g, &events[i]);
             changed = true;
         }
-    if (changed) {
-        tunnelcap_tunnel_info least = smallest(g);
-        egress_set_limits(&g->egress, least.limit4, least.limit6);
-    }
-    if (changed || g->tick_soon)
-        event_add(g->tick, &soon);
+    return changed;
+}
+
+static void tick_after(gateway *g, int64_t wait_ms)
+{
+    const struct timeval wait = {.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
+
+    event_add(g->tick, &wait);
+}
+
+/* When a path MTU changes, so does what servers may answer, and a probe may be due. */
+static void follow(gateway *g)
+{
+    bool changed = read_events(g, g->carrier.lane);
+
+    for (unsigned i = 0; i < g->crew.count; i++)
+        changed |= read_events(g, g->crew.workers[i].carrier.lane);
+    if (!changed)
+        return;
+    limit_egress(g);
+    tick_after(g, 0);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -74,38 +104,40 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    int64_t wait_ms = carry_tick(g);
-    const struct timeval wait = {.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
-    event_add(g->tick, &wait);
+    tick_after(g, carry_tick(&g->carrier, g->table));
     follow(g);
 }
 
-static void on_tun(evutil_socket_t fd, short what, void *arg)
+static void move_peers(gateway *g, const notice_peer *peers, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        ipsec_tunnel *tunnel = ipsec_find(&g->ipsec, peers[i].tunnel);
+        if (tunnel != NULL)
+            ipsec_move(&g->ipsec, tunnel, &peers[i].from, peers[i].port, log_now_ms());
+    }
+}
+
+static void on_notice(evutil_socket_t fd, short what, void *arg)
 {
     gateway *g = arg;
+    notice_peer peers[NOTICE_MOST_PEERS];
+    unsigned peer_count = 0;
+    uint32_t told = notice_take(&g->notice, peers, &peer_count);
 
     (void)fd;
     (void)what;
-    if (!tun_read(&g->tun, &g->batch)) {
-        log_line("the TUN device %s has been taken away", g->tun.name);
-        g->broken = true;
-        event_base_loopbreak(g->base);
+    move_peers(g, peers, peer_count);
+    if ((told & NOTICE_NUMBERS) != 0)
+        ipsec_reserve(&g->ipsec, log_now_ms());
+    if ((told & NOTICE_EVENTS) != 0)
+        follow(g);
+    if ((told & NOTICE_TICK) != 0)
+        tick_after(g, 0);
+    if ((told & NOTICE_BROKEN) == 0)
         return;
-    }
-    carry_in(g);
-    follow(g);
-}
-
-static void on_outer(evutil_socket_t fd, short what, void *arg)
-{
-    const gateway_arrival *arrival = arg;
-    gateway *g = arrival->gateway;
-
-    (void)fd;
-    (void)what;
-    listener_read(&g->listeners, arrival->from, &g->batch);
-    carry_out(g, listener_has_errors(arrival->from));
-    follow(g);
+    log_line("the TUN device %s has been taken away", g->tun.name);
+    g->broken = true;
+    event_base_loopbreak(g->base);
 }
 
 static void on_egress(evutil_socket_t fd, short what, void *arg)
@@ -121,12 +153,11 @@ static void on_hangup(evutil_socket_t number, short what, void *arg)
 
     (void)number;
     (void)what;
-    if (!ipsec_load(&g->ipsec, g->table, g->lane)) {
+    if (!ipsec_load(&g->ipsec, g->table, &g->crew)) {
         log_line("the key files are not taken over; all goes on as before");
         return;
     }
-    tunnelcap_tunnel_info least = smallest(g);
-    egress_set_limits(&g->egress, least.limit4, least.limit6);
+    limit_egress(g);
     log_line("the key files have been read anew");
 }
 
@@ -138,15 +169,16 @@ static void on_alive(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     for (size_t i = 0; i < g->ipsec.count; i++) {
-        ipsec_tunnel *tunnel = &g->ipsec.tunnels[i];
+        ipsec_tunnel *tunnel = g->ipsec.tunnels[i];
+        tunnelcap_pkt *pkt = &g->carrier.batch.pkts[0];
         ipsec_watch_life(tunnel, log_now_ms());
         if (!ipsec_keepalive_due(tunnel))
             continue;
-        batch_put(&g->batch, 0, 0);
-        if (tunnelcap_esp_keepalive(tunnel->now.out.esp, &g->batch.pkts[0]) != TUNNELCAP_OK)
+        batch_put(&g->carrier.batch, 0, 0);
+        if (tunnelcap_esp_keepalive(tunnel->now.out.esp, pkt) != TUNNELCAP_OK)
             continue;
-        sender_add(&g->sender, &g->batch.pkts[0]);
-        sender_flush(&g->sender);
+        sender_add(&g->carrier.sender, pkt);
+        sender_flush(&g->carrier.sender);
     }
 }
 
@@ -178,8 +210,7 @@ static bool open_base(gateway *g)
 
     signal(SIGPIPE, SIG_IGN);
     g->base = event_base_new();
-    g->events =
-        calloc(g->conf->tunnel_count * LISTENERS_PER_TUNNEL + OWN_EVENTS, sizeof(struct event *));
+    g->events = calloc(OWN_EVENTS, sizeof(struct event *));
     if (g->base == NULL || g->events == NULL) {
         log_line("cannot make an event loop");
         return false;
@@ -192,59 +223,56 @@ static bool open_base(gateway *g)
 
 /* Fragments of outer packets the kernel puts together before sockets see them; those of inner
  * packets are put together here, where a tunnel says so. */
-static bool open_reassembly(gateway *g, const uint8_t *seed)
+static bool open_reassembly(gateway *g)
 {
-    tunnelcap_reassembly_config reassembly;
-    int32_t status = TUNNELCAP_OK;
+    bool wanted = false;
 
-    for (size_t i = 0; g->reassembly == NULL && i < g->conf->tunnel_count; i++) {
-        if ((g->conf->tunnels[i].policy.flags & TUNNELCAP_TUNNEL_REASSEMBLE) == 0)
-            continue;
-        tunnelcap_reassembly_config_init(&reassembly, sizeof reassembly);
-        status = tunnelcap_reassembly_new(&reassembly, seed, NULL, &g->reassembly);
-        if (status == TUNNELCAP_OK)
-            status = tunnelcap_table_set_reassembly(g->lane, NULL, g->reassembly);
-        if (status == TUNNELCAP_OK)
-            continue;
-        log_line("%s", tunnelcap_status_text(status));
-        return false;
-    }
+    for (size_t i = 0; i < g->conf->tunnel_count; i++)
+        wanted |= (g->conf->tunnels[i].policy.flags & TUNNELCAP_TUNNEL_REASSEMBLE) != 0;
+    for (unsigned i = 0; wanted && i < g->crew.count; i++)
+        if (!carry_reassemble(&g->crew.workers[i].carrier))
+            return false;
     return true;
+}
+
+/* Room for twice of what there is: a reload may add tunnels, and a table never grows. */
+static void choose_room(gateway *g)
+{
+    size_t tunnels = 2 * g->conf->tunnel_count;
+    size_t routes = 2 * g->conf->route_count;
+
+    g->room.tunnels = tunnels < LEAST_TUNNELS ? LEAST_TUNNELS : (uint32_t)tunnels;
+    g->room.routes = routes < LEAST_ROUTES ? LEAST_ROUTES : (uint32_t)routes;
+    g->room.lanes = g->conf->threads + 1;
+}
+
+static bool open_shared(gateway *g)
+{
+    g->shared = (carry_shared){
+        .ipsec = &g->ipsec,
+        .notice = &g->notice,
+        .most_tunnels = g->room.tunnels,
+        .last_ms = calloc(g->room.tunnels + 1, sizeof *g->shared.last_ms),
+    };
+    if (g->shared.last_ms != NULL)
+        return notice_open(&g->notice);
+    log_line("%s", strerror(ENOMEM));
+    return false;
 }
 
 static bool open_table(gateway *g)
 {
-    uint8_t seeds[3][TUNNELCAP_SEED_SIZE];
-    tunnelcap_lane_config lane_config;
+    uint8_t seed[TUNNELCAP_SEED_SIZE];
 
-    if (getrandom(seeds, sizeof seeds, 0) != (ssize_t)sizeof seeds) {
+    choose_room(g);
+    if (getrandom(seed, sizeof seed, 0) != (ssize_t)sizeof seed) {
         log_line("no random numbers: %s", strerror(errno));
         return false;
     }
-    g->table = config_table(g->conf, seeds[0], 1, stderr);
-    if (g->table == NULL || !ipsec_open(&g->ipsec, g->conf))
-        return false;
-    tunnelcap_lane_config_init(&lane_config, sizeof lane_config);
-    lane_config.key_slots += (uint32_t)g->ipsec.count * KEY_SLOTS_EACH;
-    int32_t status = tunnelcap_lane_new(&lane_config, seeds[1], g->ipsec.crypto, NULL, &g->lane);
-    if (status == TUNNELCAP_OK)
-        status = tunnelcap_table_attach(g->table, g->lane);
-    if (status != TUNNELCAP_OK)
-        log_line("%s", tunnelcap_status_text(status));
-    return status == TUNNELCAP_OK && ipsec_load(&g->ipsec, g->table, g->lane) &&
-           open_reassembly(g, seeds[2]);
-}
-
-static bool open_memory(gateway *g)
-{
-    g->batch.spares_used = BATCH_SPARES;
-    g->batch.memory = malloc((size_t)BATCH_RESULTS * BATCH_PLACE);
-    g->last_ms = calloc(g->conf->tunnel_count, sizeof *g->last_ms);
-    g->arrivals = calloc(g->listeners.count, sizeof *g->arrivals);
-    if (g->batch.memory != NULL && g->last_ms != NULL && g->arrivals != NULL)
-        return true;
-    log_line("%s", strerror(ENOMEM));
-    return false;
+    g->table = config_table(g->conf, seed, &g->room, stderr);
+    return g->table != NULL && open_shared(g) && ipsec_open(&g->ipsec, g->conf, g->room.tunnels) &&
+           crew_open(&g->crew, &g->carrier, &g->shared, g->conf, g->table) &&
+           ipsec_load(&g->ipsec, g->table, &g->crew) && open_reassembly(g);
 }
 
 /* What only IPsec tunnels need. */
@@ -275,68 +303,59 @@ static bool watch_paths(gateway *g)
 
 static bool watch_all(gateway *g)
 {
-    if (!watch(g, g->tun.fd, EV_READ, NULL, on_tun, g))
-        return false;
-    for (size_t i = 0; i < g->listeners.count; i++) {
-        g->arrivals[i] = (gateway_arrival){.gateway = g, .from = &g->listeners.list[i]};
-        if (!watch(g, g->listeners.list[i].fd, EV_READ, NULL, on_outer, &g->arrivals[i]))
-            return false;
-    }
-    return egress_fd(&g->egress) < 0 ||
-           watch(g, egress_fd(&g->egress), EV_READ, NULL, on_egress, g);
+    return watch(g, g->notice.fd, EV_READ, NULL, on_notice, g) &&
+           (egress_fd(&g->egress) < 0 ||
+            watch(g, egress_fd(&g->egress), EV_READ, NULL, on_egress, g));
 }
 
 /* What can fail for want of rights or addresses comes before what others can see. */
 static bool open_all(gateway *g, const char *control_path)
 {
-    if (!open_base(g) || !open_table(g) || !listeners_open(&g->listeners, g->conf, &g->ipsec) ||
-        !sender_open(&g->sender, g->conf) || !open_memory(g))
+    if (!open_base(g) || !open_table(g) || !listeners_open(&g->listeners, g->conf, &g->ipsec))
         return false;
     tunnelcap_tunnel_info least = smallest(g);
     return view_open(&g->view, g, g->base, control_path) && merging_open(&g->merging, g->conf) &&
-           tun_open(&g->tun, g->conf) &&
+           tun_open(&g->tun, g->conf) && crew_watch(&g->crew, &g->tun, &g->listeners) &&
            egress_open(&g->egress, g->conf, least.limit4, least.limit6) && watch_all(g) &&
-           watch_paths(g) && watch_ipsec(g);
+           watch_paths(g) && watch_ipsec(g) && crew_start(&g->crew);
 }
 
+/* Threads finish what they have read before anything is taken away from under them. */
 static void close_all(gateway *g)
 {
     merging_close(&g->merging);
     egress_close(&g->egress);
+    crew_stop(&g->crew);
+    crew_detach(&g->crew, g->table);
+    tunnelcap_table_free(g->table);
+    ipsec_close(&g->ipsec);
+    crew_close(&g->crew);
     tun_close(&g->tun);
     view_close(&g->view);
     for (size_t i = 0; i < g->event_count; i++)
         event_free(g->events[i]);
-    sender_close(&g->sender);
     listeners_close(&g->listeners);
-    if (g->table != NULL && g->lane != NULL)
-        tunnelcap_table_detach(g->table, g->lane);
-    tunnelcap_table_free(g->table);
-    ipsec_close(&g->ipsec);
-    tunnelcap_lane_free(g->lane);
-    tunnelcap_reassembly_free(g->reassembly);
+    notice_close(&g->notice);
     if (g->base != NULL)
         event_base_free(g->base);
-    free(g->batch.memory);
-    free(g->last_ms);
-    free(g->arrivals);
+    free(g->shared.last_ms);
     free(g->events);
+    config_free(g->conf);
 }
 
-int gateway_run(const config *conf, const char *control_path)
+int gateway_run(config *conf, const char *control_path)
 {
     gateway *g = calloc(1, sizeof *g);
     int status = 1;
 
     if (g == NULL) {
         log_line("%s", strerror(ENOMEM));
+        config_free(conf);
         return status;
     }
     g->conf = conf;
     g->started_ms = log_now_ms();
-    g->tun.fd = -1;
-    g->sender.v4.fd = -1;
-    g->sender.v6.fd = -1;
+    g->notice.fd = -1;
     if (open_all(g, control_path)) {
         printf("ready: %s, %zu tunnels, smallest MTU %u, control socket %s\n", g->tun.name,
                conf->tunnel_count, smallest(g).inner_mtu, control_path);

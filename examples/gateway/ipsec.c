@@ -3,7 +3,7 @@
 #include "ipsec.h"
 
 #include "address.h"
-#include "batch.h"
+#include "crew.h"
 #include "ipsec_set.h"
 #include "log.h"
 
@@ -11,46 +11,83 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOVE_INTERVAL_MS = 1000, RETRY_INTERVAL_MS = 10000, NS_PER_MS = 1000000 };
+enum {
+    MOVE_INTERVAL_MS = 1000,
+    RETRY_INTERVAL_MS = 10000,
+    NS_PER_MS = 1000000,
+    FEW_NUMBERS = 8192 /* what threads may take before the control thread has heard */
+};
 
-bool ipsec_open(ipsec *all, const config *conf)
+static ipsec_tunnel *add_tunnel(ipsec *all, const config_tunnel *conf)
 {
-    *all = (ipsec){.tunnels = calloc(conf->tunnel_count, sizeof *all->tunnels),
-                   .by_id = calloc(conf->tunnel_count, sizeof *all->by_id),
-                   .id_count = conf->tunnel_count};
+    ipsec_tunnel *tunnel = calloc(1, sizeof *tunnel);
+
+    if (tunnel == NULL) {
+        log_line("%s", strerror(ENOMEM));
+        return NULL;
+    }
+    tunnel->conf = conf;
+    tunnel->peer = conf->encap.esp.outer.remote;
+    tunnel->follows = tunnel->peer.family == 0;
+    all->tunnels[all->count++] = tunnel;
+    all->by_id[conf->id] = tunnel;
+    return tunnel;
+}
+
+static bool check_crypto(const ipsec *all)
+{
+    if (all->crypto != NULL || all->count == 0)
+        return true;
+    log_line("%s: IPsec tunnels need a build with OpenSSL, and this one is without",
+             all->tunnels[0]->conf->path);
+    return false;
+}
+
+bool ipsec_open(ipsec *all, const config *conf, size_t most_tunnels)
+{
+    *all = (ipsec){.tunnels = calloc(most_tunnels, sizeof *all->tunnels),
+                   .by_id = calloc(most_tunnels + 1, sizeof *all->by_id),
+                   .most_tunnels = most_tunnels,
+                   .crypto = tunnelcap_crypto_openssl()};
     if (all->tunnels == NULL || all->by_id == NULL) {
         log_line("%s", strerror(ENOMEM));
         return false;
     }
-    for (size_t i = 0; i < conf->tunnel_count; i++) {
-        const config_tunnel *tunnel = &conf->tunnels[i];
-        if (tunnel->kind != TUNNELCAP_KIND_ESP)
-            continue;
-        all->by_id[i] = &all->tunnels[all->count++];
-        *all->by_id[i] = (ipsec_tunnel){.conf = tunnel, .peer = tunnel->encap.esp.outer.remote};
-    }
-    if (all->count == 0)
-        return true;
-    all->crypto = tunnelcap_crypto_openssl();
-    if (all->crypto == NULL)
-        log_line("%s: IPsec tunnels need a build with OpenSSL, and this one is without",
-                 all->tunnels[0].conf->path);
-    return all->crypto != NULL;
+    for (size_t i = 0; i < conf->tunnel_count; i++)
+        if (conf->tunnels[i].kind == TUNNELCAP_KIND_ESP &&
+            add_tunnel(all, &conf->tunnels[i]) == NULL)
+            return false;
+    return check_crypto(all);
+}
+
+void ipsec_hold(ipsec *all)
+{
+    if (!all->held)
+        crew_hold(all->crew);
+    all->held = true;
+}
+
+static void release(ipsec *all)
+{
+    if (all->held)
+        crew_release(all->crew);
+    all->held = false;
 }
 
 static void drop_next(ipsec *all)
 {
     for (size_t i = 0; i < all->count; i++)
-        ipsec_set_end(&all->tunnels[i].next, &all->tunnels[i].now, NULL);
+        ipsec_set_end(&all->tunnels[i]->next, &all->tunnels[i]->now, NULL);
+    release(all);
 }
 
 /* Read the key files of some tunnels, of all of them that have mistakes at that. */
-static bool read_keys(ipsec *all, ipsec_tunnel *first, size_t count, bool trial)
+static bool read_keys(ipsec *all, ipsec_tunnel *const *first, size_t count, bool trial)
 {
     bool good = true;
 
     for (size_t i = 0; i < count; i++)
-        good = ipsec_set_load(&first[i], all->crypto, trial ? NULL : all->writer) && good;
+        good = ipsec_set_load(first[i], all, trial) && good;
     return good;
 }
 
@@ -102,18 +139,18 @@ static bool stage(tunnelcap_table *table, const ipsec_tunnel *t)
     return set_tunnel(table, t, &t->next, t->next.out.esp);
 }
 
-static bool stage_some(ipsec *all, const ipsec_tunnel *first, size_t count)
+static bool stage_some(ipsec *all, ipsec_tunnel *const *first, size_t count)
 {
-    int32_t status = tunnelcap_table_begin(all->table);
+    int32_t status = crew_begin_change(all->table);
 
     if (status != TUNNELCAP_OK) {
         log_line("%s", tunnelcap_status_text(status));
         return false;
     }
     for (size_t i = 0; i < count; i++)
-        stage_removals(all->table, &first[i]);
+        stage_removals(all->table, first[i]);
     for (size_t i = 0; i < count; i++) {
-        if (stage(all->table, &first[i]))
+        if (stage(all->table, first[i]))
             continue;
         tunnelcap_table_abort(all->table);
         return false;
@@ -121,79 +158,99 @@ static bool stage_some(ipsec *all, const ipsec_tunnel *first, size_t count)
     return true;
 }
 
-/* Nothing that a lane may still use can be ended. But this thread writes the table and is its
- * only lane, between two bursts: what a commit has removed is out of use at once. */
-static void commit(ipsec *all)
-{
-    uint64_t generation = 0;
-    int32_t status = tunnelcap_table_commit(all->table, &generation);
-
-    if (status == TUNNELCAP_OK && tunnelcap_table_settled(all->table) >= generation)
-        return;
-    log_line("the table does not settle: %s", tunnelcap_status_text(status));
-    abort();
-}
-
 /* Take the outbound SA out of the table, or put it back. */
 static void pause_sending(ipsec *all, ipsec_tunnel *t, bool paused)
 {
-    int32_t status = tunnelcap_table_begin(all->table);
+    int32_t status = crew_begin_change(all->table);
 
-    if (status != TUNNELCAP_OK ||
+    if (status == TUNNELCAP_OK &&
         !set_tunnel(all->table, t, &t->now, paused ? NULL : t->now.out.esp)) {
-        log_line("%s: outbound SPI 0x%08x: cannot be stopped: %s", t->conf->path, t->now.out.spi,
-                 tunnelcap_status_text(status));
-        abort(); /* rather than send what is not reserved */
+        tunnelcap_table_abort(all->table);
+        return;
     }
-    commit(all);
+    if (status == TUNNELCAP_OK)
+        status = tunnelcap_table_commit(all->table, NULL);
+    if (status != TUNNELCAP_OK) {
+        log_line("%s: outbound SPI 0x%08x: %s", t->conf->path, t->now.out.spi,
+                 tunnelcap_status_text(status));
+        return;
+    }
     t->paused = paused;
     log_line("%s: outbound SPI 0x%08x: %s", t->conf->path, t->now.out.spi,
              paused ? "nothing is sent until sequence numbers can be reserved"
                     : "sends again, with sequence numbers reserved");
 }
 
-void ipsec_reserve(ipsec *all, int64_t now_ms)
+/* Several threads may take numbers of one SA at a time: the next one to take is above all that any
+ * of them has taken by now. */
+int ipsec_numbers(const ipsec_tunnel *tunnel, int64_t now_ms)
 {
     tunnelcap_esp_state state;
 
+    if (tunnel->now.out.esp == NULL)
+        return IPSEC_NUMBERS_PLENTY; /* nothing can have been sent */
+    tunnelcap_esp_get_state(tunnel->now.out.esp, &state, sizeof state);
+    int64_t left = sequence_left(tunnel->now.numbers, state.seq, now_ms);
+    if (left < 0)
+        return IPSEC_NUMBERS_NONE;
+    return left < FEW_NUMBERS ? IPSEC_NUMBERS_FEW : IPSEC_NUMBERS_PLENTY;
+}
+
+void ipsec_reserve(ipsec *all, int64_t now_ms)
+{
     for (size_t i = 0; i < all->count; i++) {
-        ipsec_tunnel *t = &all->tunnels[i];
-        if (!t->sent || t->now.out.esp == NULL)
-            continue;
-        t->sent = false;
-        tunnelcap_esp_get_state(t->now.out.esp, &state, sizeof state);
-        bool few = sequence_left(t->now.numbers, state.seq, now_ms) < BATCH_RESULTS;
-        if (few != t->paused)
+        ipsec_tunnel *t = all->tunnels[i];
+        bool few = ipsec_numbers(t, now_ms) != IPSEC_NUMBERS_PLENTY;
+
+        if (t->now.out.esp != NULL && few != t->paused)
             pause_sending(all, t, few);
     }
 }
 
+/* Threads stand still: what the last commit has removed is out of use, and no lane is at work that
+ * has to forget a key. */
+static void take_over(ipsec *all, ipsec_tunnel *t)
+{
+    ipsec_set_end(&t->now, &t->next, all->crew);
+    t->now = t->next;
+    t->next = (ipsec_set){.in = NULL};
+    t->life = TUNNELCAP_OK;
+    t->kept_alive = UINT64_MAX;
+    t->paused = false;
+}
+
+static void commit(ipsec *all, ipsec_tunnel *const *first, size_t count)
+{
+    uint64_t generation = 0;
+
+    ipsec_hold(all);
+    int32_t status = tunnelcap_table_commit(all->table, &generation);
+    if (status != TUNNELCAP_OK || tunnelcap_table_settled(all->table) < generation) {
+        log_line("the table does not settle: %s", tunnelcap_status_text(status));
+        abort();
+    }
+    for (size_t i = 0; i < count; i++)
+        take_over(all, first[i]);
+    release(all);
+}
+
 /* Make before break, in memory first and then in the table: packets find the old SAs or the new
  * ones, and never none. */
-static bool replace(ipsec *all, ipsec_tunnel *first, size_t count)
+static bool replace(ipsec *all, ipsec_tunnel *const *first, size_t count)
 {
     if (!read_keys(all, first, count, false) || !stage_some(all, first, count)) {
         drop_next(all);
         return false;
     }
-    commit(all);
-    for (size_t i = 0; i < count; i++) {
-        ipsec_set_end(&first[i].now, &first[i].next, all->lane);
-        first[i].now = first[i].next;
-        first[i].next = (ipsec_set){.in = NULL};
-        first[i].life = TUNNELCAP_OK;
-        first[i].kept_alive = UINT64_MAX;
-        first[i].sent = true;
-        first[i].paused = false;
-    }
+    commit(all, first, count);
     ipsec_reserve(all, log_now_ms());
     return true;
 }
 
-bool ipsec_load(ipsec *all, tunnelcap_table *table, tunnelcap_lane *lane)
+bool ipsec_load(ipsec *all, tunnelcap_table *table, struct crew *threads)
 {
     all->table = table;
-    all->lane = lane;
+    all->crew = threads;
     if (all->count == 0)
         return true;
     if (all->writer == NULL)
@@ -205,8 +262,10 @@ void ipsec_close(ipsec *all)
 {
     const ipsec_set none = {.in = NULL};
 
-    for (size_t i = 0; i < all->count; i++)
-        ipsec_set_end(&all->tunnels[i].now, &none, all->lane);
+    for (size_t i = 0; i < all->count; i++) {
+        ipsec_set_end(&all->tunnels[i]->now, &none, all->crew);
+        free(all->tunnels[i]);
+    }
     sequence_writer_free(all->writer);
     free(all->tunnels);
     free(all->by_id);
@@ -215,34 +274,45 @@ void ipsec_close(ipsec *all)
 
 ipsec_tunnel *ipsec_find(const ipsec *all, uint64_t id)
 {
-    return id == 0 || id > all->id_count ? NULL : all->by_id[id - 1];
+    return id > all->most_tunnels ? NULL : all->by_id[id];
 }
 
 /* One change a second is enough for any honest far end; packets that were recorded and are sent
  * again from elsewhere are not to keep the disk busy. */
-void ipsec_heard(ipsec *all, ipsec_tunnel *tunnel, const tunnelcap_addr *from, uint16_t port,
-                 int64_t now_ms)
+bool ipsec_has_moved(const ipsec_tunnel *tunnel, const tunnelcap_addr *from, uint16_t port,
+                     int64_t now_ms)
+{
+    return tunnel->follows && now_ms >= tunnel->settled_ms &&
+           (port != tunnel->peer_port || !address_equal(from, &tunnel->peer));
+}
+
+static void set_peer(ipsec *all, ipsec_tunnel *t, const tunnelcap_addr *peer, uint16_t port,
+                     int64_t settled_ms)
+{
+    crew_hold(all->crew);
+    t->peer = *peer;
+    t->peer_port = port;
+    t->settled_ms = settled_ms;
+    crew_release(all->crew);
+}
+
+void ipsec_move(ipsec *all, ipsec_tunnel *tunnel, const tunnelcap_addr *from, uint16_t port,
+                int64_t now_ms)
 {
     tunnelcap_addr peer_before = tunnel->peer;
     uint16_t port_before = tunnel->peer_port;
     char text[ADDRESS_TEXT_SIZE];
 
-    if (tunnel->conf->encap.esp.outer.remote.family != 0 ||
-        (address_equal(from, &peer_before) && port == port_before))
+    if (!ipsec_has_moved(tunnel, from, port, now_ms))
         return;
-    if (now_ms < tunnel->settled_ms)
-        return;
-    tunnel->settled_ms = now_ms + MOVE_INTERVAL_MS;
-    tunnel->peer = *from;
-    tunnel->peer_port = port;
-    if (replace(all, tunnel, 1)) {
+    set_peer(all, tunnel, from, port, now_ms + MOVE_INTERVAL_MS);
+    if (replace(all, &tunnel, 1)) {
         log_line("%s: its far end is %s, port %u", tunnel->conf->path, address_text(from, text),
                  port);
         return;
     }
-    tunnel->settled_ms = now_ms + RETRY_INTERVAL_MS; /* the lines about it are enough for now */
-    tunnel->peer = peer_before;
-    tunnel->peer_port = port_before;
+    /* The lines about it are enough for now. */
+    set_peer(all, tunnel, &peer_before, port_before, now_ms + RETRY_INTERVAL_MS);
 }
 
 void ipsec_watch_life(ipsec_tunnel *tunnel, int64_t now_ms)

@@ -11,6 +11,8 @@
 #include "sender_id.h"
 #include "sequence.h"
 
+struct crew;
+
 /* An SA, and what tells whether a key file still holds it. */
 typedef struct ipsec_sa {
     tunnelcap_esp *esp; /* NULL if there is none */
@@ -31,8 +33,11 @@ typedef struct ipsec_set {
     uint16_t local_port;                       /* where ESP in UDP arrives; 0 without UDP */
 } ipsec_set;
 
+/* Only the control thread changes it, and while others read it only between crew_hold() and
+ * crew_release(). */
 typedef struct ipsec_tunnel {
     const config_tunnel *conf;
+    bool follows;        /* no far end is configured: others tell where it is */
     tunnelcap_addr peer; /* family 0 until the far end has shown itself */
     uint16_t peer_port;  /* its UDP port, if it has shown one; else 0 */
     int64_t settled_ms;  /* until then the peer stays */
@@ -40,47 +45,61 @@ typedef struct ipsec_tunnel {
     ipsec_set next;      /* being made; shares SAs that stay with `now` */
     uint64_t kept_alive; /* packets sent when the last NAT keepalive was due */
     int32_t life;        /* of the outbound SA, as told last: TUNNELCAP_OK or why to rekey */
-    bool sent;           /* in the burst at hand */
     bool paused;         /* the outbound SA is not in the table: it waits for numbers */
 } ipsec_tunnel;
 
 typedef struct ipsec {
-    const tunnelcap_crypto *crypto; /* NULL if there is no IPsec tunnel */
+    const tunnelcap_crypto *crypto; /* NULL in a build without */
     tunnelcap_table *table;
-    tunnelcap_lane *lane;
+    struct crew *crew;
+    bool held; /* the crew, from reading an SA's numbers until the table has its successor */
     sequence_writer *writer;
-    ipsec_tunnel *tunnels; /* one for each tunnel that is IPsec */
+    ipsec_tunnel **tunnels; /* one for each tunnel that is IPsec */
     size_t count;
-    ipsec_tunnel **by_id; /* one for each tunnel there is, NULL if it is not IPsec */
-    size_t id_count;
+    ipsec_tunnel **by_id; /* one for each tunnel there can be, NULL if it is not IPsec */
+    size_t most_tunnels;
 } ipsec;
 
-/* Prepare to read keys: find the crypto provider if it is needed. False after a line that says
- * what is wrong; the caller closes it then too. */
-bool ipsec_open(ipsec *all, const config *conf);
+/* How it stands with the sequence numbers of a tunnel that has sent something. */
+enum {
+    IPSEC_NUMBERS_PLENTY,
+    IPSEC_NUMBERS_FEW, /* those that were sent are reserved; the control thread is to hear of it */
+    IPSEC_NUMBERS_NONE /* not all that were taken are reserved: what has them must not be sent */
+};
+
+/* Prepare to read keys. There will never be more than so many tunnels. False after a line that
+ * says what is wrong; the caller closes it then too. */
+bool ipsec_open(ipsec *all, const config *conf, size_t most_tunnels);
 
 /* Whether all key files are right. Takes no sender ids. False after lines that say what is not. */
 bool ipsec_check(ipsec *all);
 
-/* Give the tunnels their SAs, in the table and for the lane. The same once more after key files
+/* Give the tunnels their SAs, in the table and for the threads. The same once more after key files
  * have changed: then all tunnels change, in one step, or none; SAs that files still hold stay as
  * they are, with their numbers. False after lines that say what is wrong. */
-bool ipsec_load(ipsec *all, tunnelcap_table *table, tunnelcap_lane *lane);
+bool ipsec_load(ipsec *all, tunnelcap_table *table, struct crew *threads);
 
-/* Forget and end all SAs. */
+/* Forget and end all SAs, once no thread carries packets any more. */
 void ipsec_close(ipsec *all);
 
 /* The IPsec tunnel of this id, or NULL. */
 ipsec_tunnel *ipsec_find(const ipsec *all, uint64_t id);
 
-/* Note where a packet came from that an SA of the tunnel has verified: a far end that is not
- * configured is sent to from then on. */
-void ipsec_heard(ipsec *all, ipsec_tunnel *tunnel, const tunnelcap_addr *from, uint16_t port,
-                 int64_t now_ms);
+/* Whether the far end has moved, as a packet tells that came from there and that an SA of the
+ * tunnel has verified: from any thread. */
+bool ipsec_has_moved(const ipsec_tunnel *tunnel, const tunnelcap_addr *from, uint16_t port,
+                     int64_t now_ms);
 
-/* After each burst in which tunnels were marked as `sent`: see to it that there are sequence
- * numbers for another one. A tunnel that has too few left, since the disk does not take a
- * reservation, pauses until it has. */
+/* Send to where packets come from, from now on, if the far end is not configured. */
+void ipsec_move(ipsec *all, ipsec_tunnel *tunnel, const tunnelcap_addr *from, uint16_t port,
+                int64_t now_ms);
+
+/* Look at the numbers of a tunnel after a burst and before it is sent: IPSEC_NUMBERS_, from any
+ * thread. Has more of them reserved in good time. */
+int ipsec_numbers(const ipsec_tunnel *tunnel, int64_t now_ms);
+
+/* A tunnel that has too few numbers left, since the disk does not take a reservation, pauses until
+ * it has. */
 void ipsec_reserve(ipsec *all, int64_t now_ms);
 
 /* Tell the operator when the outbound SA nears its end. */
@@ -88,5 +107,8 @@ void ipsec_watch_life(ipsec_tunnel *tunnel, int64_t now_ms);
 
 /* Whether a NAT keepalive is due: in UDP, and nothing sent since the last time. */
 bool ipsec_keepalive_due(ipsec_tunnel *tunnel);
+
+/* Have all threads stand still until the table has changed, or has not. */
+void ipsec_hold(ipsec *all);
 
 #endif

@@ -3,6 +3,7 @@
 #include "ipsec_set.h"
 
 #include "address.h"
+#include "crew.h"
 #include "log.h"
 #include "sa_file.h"
 
@@ -14,11 +15,11 @@ enum { PATH_MTU = 1500 };
 
 /* What is needed while a key file becomes a set. */
 typedef struct work {
+    ipsec *all;
     ipsec_tunnel *tunnel;
-    const tunnelcap_crypto *crypto;
     const sa_file *file;
     const sa_file_entry *out;
-    sequence_writer *writer; /* NULL for a trial */
+    bool trial;
 } work;
 
 static const char *name_of(const work *w)
@@ -204,7 +205,7 @@ static bool make_in(const work *w, const sa_file_entry *sa)
     if (same != NULL)
         made.esp = same->esp;
     else if (done)
-        status = tunnelcap_esp_new(&c, &transform, w->crypto, NULL, &made.esp);
+        status = tunnelcap_esp_new(&c, &transform, w->all->crypto, NULL, &made.esp);
     explicit_bzero(&transform, sizeof transform);
     if (status != TUNNELCAP_OK)
         done = refuse_status(w, sa, status);
@@ -286,7 +287,7 @@ static bool try_out(const work *w, const tunnelcap_esp_config *c,
                     const tunnelcap_transform *transform)
 {
     tunnelcap_esp *esp = NULL;
-    int32_t status = tunnelcap_esp_new(c, transform, w->crypto, NULL, &esp);
+    int32_t status = tunnelcap_esp_new(c, transform, w->all->crypto, NULL, &esp);
 
     if (status != TUNNELCAP_OK)
         return refuse_status(w, w->out, status);
@@ -296,7 +297,8 @@ static bool try_out(const work *w, const tunnelcap_esp_config *c,
 }
 
 /* The same key and SPI, but another target: the SA goes on where the one before it stops, in
- * sequence numbers and in IVs. Nothing is sent between this and the change of the table. */
+ * sequence numbers and in IVs. Nothing is sent between this and the change of the table: all
+ * threads stand still. */
 static bool resume(const work *w, tunnelcap_esp_config *c)
 {
     const ipsec_set *now = &w->tunnel->now;
@@ -306,6 +308,7 @@ static bool resume(const work *w, tunnelcap_esp_config *c)
     if (now->out.esp == NULL || now->out.spi != c->spi ||
         memcmp(now->key_digest, next->key_digest, sizeof next->key_digest) != 0)
         return false;
+    ipsec_hold(w->all);
     tunnelcap_esp_get_state(now->out.esp, &state, sizeof state);
     next->sender_id = now->sender_id;
     next->numbers = now->numbers;
@@ -324,7 +327,7 @@ static bool make_new_out(const work *w, tunnelcap_esp_config *c,
     ipsec_set *next = &w->tunnel->next;
 
     if (!resume(w, c)) {
-        next->numbers = sequence_open(w->writer, conf->path, conf->encap.esp.state_dir,
+        next->numbers = sequence_open(w->all->writer, conf->name, conf->encap.esp.state_dir,
                                       next->key_digest, c->spi, &next->seq_first);
         if (next->numbers == NULL || !sender_id_take(conf->path, conf->encap.esp.state_dir,
                                                      next->key_digest, &next->sender_id))
@@ -332,7 +335,7 @@ static bool make_new_out(const work *w, tunnelcap_esp_config *c,
         c->sender_id = next->sender_id;
         c->seq_start = next->seq_first;
     }
-    int32_t status = tunnelcap_esp_new(c, transform, w->crypto, NULL, &next->out.esp);
+    int32_t status = tunnelcap_esp_new(c, transform, w->all->crypto, NULL, &next->out.esp);
     return status == TUNNELCAP_OK || refuse_status(w, w->out, status);
 }
 
@@ -349,7 +352,7 @@ static bool make_out_by(const work *w, tunnelcap_esp_config *c,
                           encrypts ? transform->encr_key_len : transform->integ_key_len,
                           next->key_digest))
         return false;
-    if (w->writer == NULL || w->tunnel->peer.family == 0)
+    if (w->trial || w->tunnel->peer.family == 0)
         return sender_id_check(w->tunnel->conf->path, w->tunnel->conf->encap.esp.state_dir);
     if (now->out.esp != NULL &&
         memcmp(now->out.digest, next->out.digest, sizeof next->out.digest) == 0) {
@@ -401,9 +404,9 @@ static bool make_set(work *w)
     return make_out(w);
 }
 
-bool ipsec_set_load(ipsec_tunnel *tunnel, const tunnelcap_crypto *crypto, sequence_writer *writer)
+bool ipsec_set_load(ipsec_tunnel *tunnel, ipsec *all, bool trial)
 {
-    work w = {.tunnel = tunnel, .crypto = crypto, .writer = writer};
+    work w = {.all = all, .tunnel = tunnel, .trial = trial};
     sa_file *file = sa_file_load(tunnel->conf->encap.esp.key_file, SA_FILE_PRIVATE, stderr);
 
     tunnel->next = (ipsec_set){.in = NULL};
@@ -425,11 +428,12 @@ bool ipsec_set_has(const ipsec_set *set, const tunnelcap_esp *esp)
     return set->out.esp == esp;
 }
 
-static void end_sa(tunnelcap_esp *esp, const ipsec_set *other, tunnelcap_lane *lane)
+static void end_sa(tunnelcap_esp *esp, const ipsec_set *other, struct crew *threads)
 {
     if (esp == NULL || ipsec_set_has(other, esp))
         return;
-    tunnelcap_esp_forget(esp, lane);
+    if (threads != NULL)
+        crew_forget(threads, esp);
     tunnelcap_esp_free(esp);
 }
 
@@ -443,13 +447,13 @@ static void end_numbers(ipsec_set *set)
     sequence_close(set->numbers, state.seq);
 }
 
-void ipsec_set_end(ipsec_set *set, const ipsec_set *other, tunnelcap_lane *lane)
+void ipsec_set_end(ipsec_set *set, const ipsec_set *other, struct crew *threads)
 {
     if (set->numbers != other->numbers)
         end_numbers(set);
     for (size_t i = 0; i < set->in_count; i++)
-        end_sa(set->in[i].esp, other, lane);
-    end_sa(set->out.esp, other, lane);
+        end_sa(set->in[i].esp, other, threads);
+    end_sa(set->out.esp, other, threads);
     free(set->in);
     *set = (ipsec_set){.in = NULL};
 }

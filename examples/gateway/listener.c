@@ -19,7 +19,8 @@
 enum {
     QUEUE_BYTES = 8 << 20,
     DAD_TRIES = 30, /* duplicate address detection takes a second or two */
-    DAD_PAUSE_NS = 100000000
+    DAD_PAUSE_NS = 100000000,
+    MOST_WAITING = 16384 /* more packets than a queue of that size holds */
 };
 
 /* Of all ICMP, errors are what tells of a tunnel's path. */
@@ -66,14 +67,14 @@ static int open_socket(const listener *l)
 
 /* An IPv6 address that was added a moment ago cannot be bound to before duplicate address
  * detection is through: wait for that as long as it may take. */
-static int bind_socket(const listener *l)
+static int bind_socket(const listener *l, int fd)
 {
     const struct timespec pause = {.tv_nsec = DAD_PAUSE_NS};
     endpoint local;
     socklen_t size = endpoint_set(&local, &l->local, l->port);
 
     for (int tries = 0;; tries++) {
-        if (bind(l->fd, &local.any, size) == 0)
+        if (bind(fd, &local.any, size) == 0)
             return 0;
         if (errno != EADDRNOTAVAIL || l->local.family != TUNNELCAP_IPV6 || tries == DAD_TRIES)
             return -1;
@@ -81,44 +82,130 @@ static int bind_socket(const listener *l)
     }
 }
 
-static bool open_listener(listener *l, const config_tunnel *tunnel)
+/* The first socket of a UDP port is bound alone, so that no other program has the port, also no
+ * other gateway; only then it lets its fellows in. */
+static bool join(const listener *l, unsigned thread)
+{
+    int on = 1;
+
+    if (l->protocol != IPPROTO_UDP)
+        return steer_raw(l->steer, l->fds[thread], l->payload, l->local.family == TUNNELCAP_IPV6,
+                         thread) &&
+               bind_socket(l, l->fds[thread]) == 0;
+    if (thread > 0 && setsockopt(l->fds[thread], SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0)
+        return false;
+    if (bind_socket(l, l->fds[thread]) != 0)
+        return false;
+    return thread > 0 || setsockopt(l->fds[0], SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0;
+}
+
+static bool open_alone(const listener *l)
+{
+    l->fds[0] = open_socket(l);
+    return l->fds[0] >= 0 && bind_socket(l, l->fds[0]) == 0;
+}
+
+/* What came before the last socket was ready may be in several of them, or in none: forget it. */
+static void forget_waiting(const listener *l)
+{
+    char byte = 0;
+
+    for (unsigned i = 0; i < l->fd_count; i++)
+        for (unsigned n = 0; n < MOST_WAITING; n++)
+            if (recv(l->fds[i], &byte, sizeof byte, MSG_TRUNC) < 0)
+                break;
+}
+
+static bool open_shared(const listener *l)
+{
+    for (unsigned i = 0; i < l->fd_count; i++) {
+        l->fds[i] = open_socket(l);
+        if (l->fds[i] < 0 || !join(l, i))
+            return false;
+    }
+    if (l->protocol == IPPROTO_UDP &&
+        !steer_udp(l->steer, l->fds[0], l->payload, l->local.family == TUNNELCAP_IPV6))
+        return false;
+    forget_waiting(l);
+    return true;
+}
+
+static void explain(const listener *l, const config_tunnel *tunnel, int error)
 {
     char text[ADDRESS_TEXT_SIZE];
 
-    l->fd = open_socket(l);
-    if (l->fd < 0) {
-        const char *advice = errno == EPERM || errno == EACCES
-                                 ? ": CAP_NET_RAW is needed (root, or unshare -Urn)"
-                                 : "";
-        log_line("%s: cannot open a socket for IP protocol %u: %s%s", tunnel->path, l->protocol,
-                 strerror(errno), advice);
-        return false;
-    }
-    if (bind_socket(l) == 0)
-        return true;
     address_text(&l->local, text);
-    if (errno == EADDRNOTAVAIL)
+    if (error == EPERM || error == EACCES)
+        log_line("%s: cannot open a socket for IP protocol %u: %s: CAP_NET_RAW is needed (root, "
+                 "or unshare -Urn)",
+                 tunnel->path, l->protocol, strerror(error));
+    else if (error == EADDRNOTAVAIL)
         log_line("%s: its local endpoint %s is not an address of this host", tunnel->path, text);
-    else if (errno == EADDRINUSE)
+    else if (error == EADDRINUSE)
         log_line("%s: another program uses UDP port %u of %s", tunnel->path, l->port, text);
     else
-        log_line("%s: cannot bind to %s: %s", tunnel->path, text, strerror(errno));
+        log_line("%s: cannot listen at %s for IP protocol %u: %s", tunnel->path, text, l->protocol,
+                 strerror(error));
+}
+
+static void close_listener(listener *l)
+{
+    for (unsigned i = 0; i < l->fd_count; i++)
+        if (l->fds[i] >= 0)
+            close(l->fds[i]);
+    free(l->fds);
+    free(l);
+}
+
+static listener *new_listener(const listener *wanted)
+{
+    listener *l = malloc(sizeof *l);
+
+    if (l == NULL)
+        return NULL;
+    *l = *wanted;
+    l->fds = malloc(l->fd_count * sizeof *l->fds);
+    for (unsigned i = 0; l->fds != NULL && i < l->fd_count; i++)
+        l->fds[i] = -1;
+    if (l->fds != NULL)
+        return l;
+    free(l);
+    return NULL;
+}
+
+static bool add_listener(listeners *all, const config_tunnel *tunnel, const listener *wanted)
+{
+    listener *l = new_listener(wanted);
+
+    if (l == NULL) {
+        log_line("%s", strerror(ENOMEM));
+        return false;
+    }
+    all->list[all->count++] = l;
+    if (l->fd_count == 1 ? open_alone(l) : open_shared(l))
+        return true;
+    explain(l, tunnel, errno);
     return false;
 }
 
 static bool is_open(const listeners *all, const listener *wanted)
 {
     for (size_t i = 0; i < all->count; i++)
-        if (all->list[i].protocol == wanted->protocol && all->list[i].port == wanted->port &&
-            address_equal(&all->list[i].local, &wanted->local))
+        if (all->list[i]->protocol == wanted->protocol && all->list[i]->port == wanted->port &&
+            address_equal(&all->list[i]->local, &wanted->local))
             return true;
     return false;
 }
 
-static bool want(listeners *all, const config_tunnel *tunnel, uint8_t protocol, uint16_t port)
+static bool want(listeners *all, const config_tunnel *tunnel, uint8_t protocol, uint16_t port,
+                 int payload)
 {
-    listener wanted = {
-        .fd = -1, .protocol = protocol, .port = port, .local = config_outer(tunnel)->local};
+    listener wanted = {.steer = &all->steer,
+                       .fd_count = all->steer.shares,
+                       .protocol = protocol,
+                       .port = port,
+                       .payload = payload,
+                       .local = config_outer(tunnel)->local};
 
     if (protocol == IPPROTO_UDP)
         wanted.at = TUNNELCAP_AT_UDP_PAYLOAD;
@@ -126,10 +213,9 @@ static bool want(listeners *all, const config_tunnel *tunnel, uint8_t protocol, 
         wanted.at = TUNNELCAP_AT_IP_PAYLOAD;
     else
         wanted.at = TUNNELCAP_AT_IP;
-    if (is_open(all, &wanted))
-        return true;
-    all->list[all->count] = wanted;
-    return open_listener(&all->list[all->count++], tunnel);
+    if (listener_has_errors(&wanted))
+        wanted.fd_count = 1;
+    return is_open(all, &wanted) || add_listener(all, tunnel, &wanted);
 }
 
 /* ESP in UDP may also come bare, where there is no NAT in its way. */
@@ -137,32 +223,36 @@ static bool open_for_ipsec(listeners *all, const config_tunnel *tunnel, const ip
 {
     uint16_t port = ipsec_find(keys, tunnel->id)->now.local_port;
 
-    return want(all, tunnel, IPPROTO_ESP, 0) && (port == 0 || want(all, tunnel, IPPROTO_UDP, port));
+    return want(all, tunnel, IPPROTO_ESP, 0, STEER_ESP) &&
+           (port == 0 || want(all, tunnel, IPPROTO_UDP, port, STEER_ESP));
 }
 
 static bool open_for(listeners *all, const config_tunnel *tunnel, const ipsec *keys)
 {
     bool ipv4 = config_outer(tunnel)->local.family == TUNNELCAP_IPV4;
 
-    if (!want(all, tunnel, ipv4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, 0))
+    if (!want(all, tunnel, ipv4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, 0, STEER_FIRST))
         return false;
     if (tunnel->kind == TUNNELCAP_KIND_ESP)
         return open_for_ipsec(all, tunnel, keys);
     if (tunnel->kind == TUNNELCAP_KIND_IPIP)
-        return want(all, tunnel, IPPROTO_IPIP, 0) && want(all, tunnel, IPPROTO_IPV6, 0);
+        return want(all, tunnel, IPPROTO_IPIP, 0, STEER_IPV4) &&
+               want(all, tunnel, IPPROTO_IPV6, 0, STEER_IPV6);
     if ((tunnel->encap.gre.flags & TUNNELCAP_GRE_UDP) != 0)
-        return want(all, tunnel, IPPROTO_UDP, tunnel->encap.gre.udp_port);
-    return want(all, tunnel, IPPROTO_GRE, 0);
+        return want(all, tunnel, IPPROTO_UDP, tunnel->encap.gre.udp_port, STEER_GRE);
+    return want(all, tunnel, IPPROTO_GRE, 0, STEER_GRE);
 }
 
 bool listeners_open(listeners *all, const config *conf, const ipsec *keys)
 {
-    *all = (listeners){.errors.what = "receiving outer packets"};
-    all->list = calloc(conf->tunnel_count * LISTENERS_PER_TUNNEL, sizeof *all->list);
+    *all =
+        (listeners){.list = calloc(conf->tunnel_count * LISTENERS_PER_TUNNEL, sizeof(listener *))};
     if (all->list == NULL) {
         log_line("%s", strerror(ENOMEM));
         return false;
     }
+    if (!steer_open(&all->steer, conf->threads))
+        return false;
     for (size_t i = 0; i < conf->tunnel_count; i++)
         if (!open_for(all, &conf->tunnels[i], keys))
             return false;
@@ -172,8 +262,7 @@ bool listeners_open(listeners *all, const config *conf, const ipsec *keys)
 void listeners_close(listeners *all)
 {
     for (size_t i = 0; i < all->count; i++)
-        if (all->list[i].fd >= 0)
-            close(all->list[i].fd);
+        close_listener(all->list[i]);
     free(all->list);
     *all = (listeners){.list = NULL};
 }
@@ -226,7 +315,7 @@ bool listener_has_errors(const listener *l)
     return l->protocol == IPPROTO_ICMP || l->protocol == IPPROTO_ICMPV6;
 }
 
-void listener_read(listeners *all, const listener *from, batch *b)
+void listener_read(const listener *from, unsigned thread, batch *b, log_tally *errors)
 {
     struct mmsghdr messages[BATCH_SIZE];
     struct iovec places[BATCH_SIZE];
@@ -243,10 +332,10 @@ void listener_read(listeners *all, const listener *from, batch *b)
                                               .msg_controllen = sizeof extras[i]};
     }
     b->count = 0;
-    int got = recvmmsg(from->fd, messages, BATCH_SIZE, 0, NULL);
+    int got = recvmmsg(from->fds[thread], messages, BATCH_SIZE, 0, NULL);
     if (got < 0) {
         if (errno != EAGAIN && errno != EINTR)
-            log_count(&all->errors, errno);
+            log_count(errors, errno);
         return;
     }
     for (b->count = 0; b->count < (uint32_t)got; b->count++) {
@@ -255,15 +344,20 @@ void listener_read(listeners *all, const listener *from, batch *b)
     }
 }
 
+static uint64_t overflows(int fd)
+{
+    uint32_t facts[SK_MEMINFO_VARS] = {0};
+    socklen_t size = sizeof facts;
+
+    return getsockopt(fd, SOL_SOCKET, SO_MEMINFO, facts, &size) == 0 ? facts[SK_MEMINFO_DROPS] : 0;
+}
+
 uint64_t listeners_overflows(const listeners *all)
 {
     uint64_t sum = 0;
 
-    for (size_t i = 0; i < all->count; i++) {
-        uint32_t facts[SK_MEMINFO_VARS] = {0};
-        socklen_t size = sizeof facts;
-        if (getsockopt(all->list[i].fd, SOL_SOCKET, SO_MEMINFO, facts, &size) == 0)
-            sum += facts[SK_MEMINFO_DROPS];
-    }
+    for (size_t i = 0; i < all->count; i++)
+        for (unsigned n = 0; n < all->list[i]->fd_count; n++)
+            sum += overflows(all->list[i]->fds[n]);
     return sum;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026, The tunnelcap authors */
 /*
- * Sockets that outer packets arrive at: one for each local address and protocol in use.
+ * Sockets that outer packets arrive at: for each local address and protocol in use.
  */
 #ifndef TUNNELCAP_GATEWAY_LISTENER_H
 #define TUNNELCAP_GATEWAY_LISTENER_H
@@ -10,34 +10,39 @@
 #include "config.h"
 #include "ipsec.h"
 #include "log.h"
+#include "steer.h"
 
 /* At most: IP in IP needs protocols 4 and 41, ESP 50 and UDP, and all need ICMP. */
 enum { LISTENERS_PER_TUNNEL = 3 };
 
+/* A socket for each thread, or for the first one alone; steer.h tells how packets are shared. */
 typedef struct listener {
-    int fd;
+    int *fds; /* -1 where there is none */
+    unsigned fd_count;
     uint8_t at;       /* TUNNELCAP_AT_: what the socket strips */
     uint8_t protocol; /* of IP */
     uint16_t port;    /* where the protocol is UDP, else 0 */
+    int payload;      /* STEER_ */
+    const steer *steer;
     tunnelcap_addr local;
 } listener;
 
 typedef struct listeners {
-    listener *list;
+    listener **list;
     size_t count;
-    log_tally errors;
+    steer steer;
 } listeners;
 
-/* Open what the tunnels need. False after a line that says what is wrong; the caller closes
- * them then too. */
+/* Open what the tunnels need, for conf->threads threads. False after a line that says what is
+ * wrong; the caller closes them then too. */
 bool listeners_open(listeners *all, const config *conf, const ipsec *keys);
 void listeners_close(listeners *all);
 
-/* Whether it gives ICMP errors, and not packets of tunnels. */
+/* Whether it gives ICMP errors, and not packets of tunnels. These are few, and for one thread. */
 bool listener_has_errors(const listener *l);
 
-/* Read packets until there are no more or the batch is full. */
-void listener_read(listeners *all, const listener *from, batch *b);
+/* Read packets of one thread's socket until there are no more or the batch is full. */
+void listener_read(const listener *from, unsigned thread, batch *b, log_tally *errors);
 
 /* How many packets the kernel has dropped for want of room in the sockets. */
 uint64_t listeners_overflows(const listeners *all);

@@ -31,7 +31,7 @@ int64_t log_now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-void log_count(log_tally *tally, int error)
+static void add(log_tally *tally, int error, uint64_t count)
 {
     size_t slots = sizeof tally->by_error / sizeof tally->by_error[0];
     size_t i = 0;
@@ -39,10 +39,22 @@ void log_count(log_tally *tally, int error)
     while (i < slots - 1 && tally->by_error[i].error != error && tally->by_error[i].count != 0)
         i++;
     tally->by_error[i].error = error;
-    tally->by_error[i].count++;
-    tally->total++;
+    tally->by_error[i].count += count;
+    tally->total += count;
+}
 
+void log_add(log_tally *sum, const log_tally *tally)
+{
+    for (size_t i = 0; i < sizeof tally->by_error / sizeof tally->by_error[0]; i++)
+        if (tally->by_error[i].count != 0)
+            add(sum, tally->by_error[i].error, tally->by_error[i].count);
+}
+
+void log_count(log_tally *tally, int error)
+{
     int64_t now = log_now_ms();
+
+    add(tally, error, 1);
     if (now < tally->next_line_ms)
         return;
     tally->next_line_ms = now + LINE_INTERVAL_MS;

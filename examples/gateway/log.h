@@ -26,6 +26,9 @@ void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Count an error; at most one line in ten seconds tells of it. */
 void log_count(log_tally *tally, int error);
 
+/* Add what was counted elsewhere. */
+void log_add(log_tally *sum, const log_tally *tally);
+
 /* {"ENETUNREACH": 3} */
 json_t *log_tally_json(const log_tally *tally);
 

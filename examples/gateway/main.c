@@ -63,7 +63,8 @@ static int run(const arguments *args)
     conf = config_load(args->file, stderr);
     if (conf != NULL && find_control(args, conf, true, path))
         status = gateway_run(conf, path);
-    config_free(conf);
+    else
+        config_free(conf);
     return status;
 }
 
@@ -71,7 +72,7 @@ static int run(const arguments *args)
 static bool check_keys(const config *conf)
 {
     ipsec keys;
-    bool right = ipsec_open(&keys, conf) && ipsec_check(&keys);
+    bool right = ipsec_open(&keys, conf, conf->tunnel_count) && ipsec_check(&keys);
 
     ipsec_close(&keys);
     return right;

@@ -29,8 +29,8 @@ static const uint64_t end_of_all = (uint64_t)UINT32_MAX + 1;
 
 struct sequence {
     sequence_writer *writer;
-    const char *what;
-    const char *directory;
+    char *what;
+    char *directory;
     char name[NAME_SIZE];
     int claim_fd;
     uint64_t block;   /* size of the last one */
@@ -165,30 +165,49 @@ static bool begin(sequence *s, uint64_t *first)
     return done;
 }
 
+static void free_sequence(sequence *s)
+{
+    if (s->claim_fd >= 0)
+        close(s->claim_fd);
+    free(s->what);
+    free(s->directory);
+    free(s);
+}
+
+static sequence *new_sequence(const char *what, const char *directory)
+{
+    sequence *s = calloc(1, sizeof *s);
+
+    if (s == NULL)
+        return NULL;
+    s->claim_fd = -1;
+    s->what = strdup(what);
+    s->directory = strdup(directory);
+    if (s->what != NULL && s->directory != NULL)
+        return s;
+    free_sequence(s);
+    return NULL;
+}
+
 sequence *sequence_open(sequence_writer *writer, const char *what, const char *directory,
                         const uint8_t key_digest[SENDER_ID_DIGEST_SIZE], uint32_t spi,
                         uint64_t *first)
 {
     char key[SENDER_ID_NAME_SIZE];
-    sequence *s = calloc(1, sizeof *s);
+    sequence *s = new_sequence(what, directory);
 
     if (s == NULL) {
         log_line("%s", strerror(ENOMEM));
         return NULL;
     }
     s->writer = writer;
-    s->what = what;
-    s->directory = directory;
-    s->claim_fd = -1;
     s->block = SMALL;
     s->asked_ms = log_now_ms();
     sender_id_name(key_digest, key);
     snprintf(s->name, sizeof s->name, "%s.%08x", key, spi);
     if (begin(s, first))
         return s;
-    if (s->claim_fd >= 0)
-        close(s->claim_fd);
-    free(s);
+    free_sequence(s);
     return NULL;
 }
 
@@ -218,14 +237,14 @@ static void ask(sequence *s, int64_t now_ms)
     pthread_cond_signal(&s->writer->work);
 }
 
-uint64_t sequence_left(sequence *s, uint64_t next, int64_t now_ms)
+int64_t sequence_left(sequence *s, uint64_t next, int64_t now_ms)
 {
     pthread_mutex_lock(&s->writer->mutex);
     uint64_t end = s->end;
-    if (end != end_of_all && s->wanted == end && end - next < s->block / 2)
+    if (end != end_of_all && s->wanted == end && (int64_t)(end - next) < (int64_t)(s->block / 2))
         ask(s, now_ms);
     pthread_mutex_unlock(&s->writer->mutex);
-    return end == end_of_all ? UINT64_MAX : end - next;
+    return end == end_of_all ? INT64_MAX : (int64_t)(end - next);
 }
 
 void sequence_close(sequence *s, uint64_t next)
@@ -237,6 +256,5 @@ void sequence_close(sequence *s, uint64_t next)
         pthread_cond_wait(&s->writer->done, &s->writer->mutex);
     pthread_mutex_unlock(&s->writer->mutex);
     reserve(s, next);
-    close(s->claim_fd);
-    free(s);
+    free_sequence(s);
 }

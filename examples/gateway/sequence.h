@@ -28,15 +28,17 @@ sequence_writer *sequence_writer_new(void);
 /* When all numbers have been closed; NULL is no harm. */
 void sequence_writer_free(sequence_writer *writer);
 
-/* Reserve a first block for the SA with this key and SPI; *first receives its first number. NULL
- * after a line that begins with `what` and says what is wrong: numbers may also be used up. */
+/* Reserve a first block for the SA with this key and SPI; *first receives its first number. Lines
+ * about it begin with `what`. NULL after one that says what is wrong: numbers may also be used
+ * up. */
 sequence *sequence_open(sequence_writer *writer, const char *what, const char *directory,
                         const uint8_t key_digest[SENDER_ID_DIGEST_SIZE], uint32_t spi,
                         uint64_t *first);
 
-/* How many numbers from `next` on, the next one to send, may be sent; UINT64_MAX where the rest
- * of all numbers is reserved. Has the next block written in good time. */
-uint64_t sequence_left(sequence *s, uint64_t next, int64_t now_ms);
+/* How many numbers from `next` on, the next one to send, may be sent: negative if not even all
+ * below it may, INT64_MAX where the rest of all numbers is reserved. Has the next block written in
+ * good time. From any thread. */
+int64_t sequence_left(sequence *s, uint64_t next, int64_t now_ms);
 
 /* Give back what has not been sent: all from `next` on. NULL is no harm. */
 void sequence_close(sequence *s, uint64_t next);

@@ -58,7 +58,7 @@ static void add_counters(json_t *object, const gateway *g, uint64_t id)
  * tunnel is active while it carries any. */
 static const char *state(const gateway *g, uint64_t id)
 {
-    int64_t last = g->last_ms[id - 1];
+    int64_t last = atomic_load_explicit(&g->shared.last_ms[id], memory_order_relaxed);
 
     if (last == 0)
         return "unused";
@@ -159,26 +159,84 @@ static json_t *tunnel_json(const gateway *g, const config_tunnel *tunnel)
     return object;
 }
 
-static json_t *tun_json(const gateway *g)
+/* What threads count for themselves, summed. */
+typedef struct sums {
+    uint64_t multicast;
+    uint64_t undeliverable;
+    uint64_t withheld;
+    log_tally read_errors;
+    log_tally write_errors;
+    log_tally receive_errors;
+    log_tally send_errors;
+} sums;
+
+static void add_carrier(sums *s, const carrier *c)
+{
+    s->undeliverable += c->counts.undeliverable;
+    s->withheld += c->counts.withheld;
+    log_add(&s->receive_errors, &c->counts.receive_errors);
+    log_add(&s->send_errors, &c->sender.errors);
+    if (c->tun == NULL)
+        return;
+    s->multicast += c->tun->multicast;
+    log_add(&s->read_errors, &c->tun->read_errors);
+    log_add(&s->write_errors, &c->tun->write_errors);
+}
+
+static json_t *lane_json(const carrier *c)
+{
+    tunnelcap_event event;
+    uint64_t lost = 0;
+    json_t *lane = json_object();
+
+    tunnelcap_lane_events(c->lane, &event, 0, &lost);
+    set_count(lane, "from_tun", c->counts.from_tun);
+    set_count(lane, "from_outside", c->counts.from_outside);
+    set_count(lane, "events_lost", lost);
+    return lane;
+}
+
+static json_t *tun_json(const gateway *g, const sums *s)
 {
     json_t *object = json_object();
 
     json_object_set_new(object, "name", json_string(g->tun.name));
-    set_count(object, "multicast", g->tun.multicast);
-    set_count(object, "undeliverable", g->undeliverable);
-    json_object_set_new(object, "read_errors", log_tally_json(&g->tun.read_errors));
-    json_object_set_new(object, "write_errors", log_tally_json(&g->tun.write_errors));
+    set_count(object, "multicast", s->multicast);
+    set_count(object, "undeliverable", s->undeliverable);
+    json_object_set_new(object, "read_errors", log_tally_json(&s->read_errors));
+    json_object_set_new(object, "write_errors", log_tally_json(&s->write_errors));
     return object;
 }
 
-static json_t *outer_json(const gateway *g)
+static json_t *outer_json(const gateway *g, const sums *s)
 {
     json_t *object = json_object();
 
     set_count(object, "overflows", listeners_overflows(&g->listeners));
-    json_object_set_new(object, "receive_errors", log_tally_json(&g->listeners.errors));
-    json_object_set_new(object, "send_errors", log_tally_json(&g->sender.errors));
+    set_count(object, "withheld", s->withheld);
+    json_object_set_new(object, "receive_errors", log_tally_json(&s->receive_errors));
+    json_object_set_new(object, "send_errors", log_tally_json(&s->send_errors));
     return object;
+}
+
+/* Threads stand still while their own counters are read, which are no more than that. The control
+ * thread has the last lane. */
+static void add_lanes(json_t *root, gateway *g)
+{
+    sums s = {.multicast = 0};
+    json_t *lanes = json_array();
+
+    crew_hold(&g->crew);
+    for (unsigned i = 0; i < g->crew.count; i++) {
+        add_carrier(&s, &g->crew.workers[i].carrier);
+        json_array_append_new(lanes, lane_json(&g->crew.workers[i].carrier));
+    }
+    crew_release(&g->crew);
+    add_carrier(&s, &g->carrier);
+    json_array_append_new(lanes, lane_json(&g->carrier));
+    json_object_set_new(root, "lanes", lanes);
+    json_object_set_new(root, "tun", tun_json(g, &s));
+    json_object_set_new(root, "outer", outer_json(g, &s));
 }
 
 static json_t *egress_json(const gateway *g)
@@ -197,21 +255,7 @@ static json_t *egress_json(const gateway *g)
     return object;
 }
 
-/* One for each thread that carries packets. */
-static json_t *lanes_json(const gateway *g)
-{
-    tunnelcap_event event;
-    uint64_t lost = 0;
-    json_t *array = json_array();
-    json_t *lane = json_object();
-
-    tunnelcap_lane_events(g->lane, &event, 0, &lost);
-    set_count(lane, "events_lost", lost);
-    json_array_append_new(array, lane);
-    return array;
-}
-
-json_t *stats_json(const gateway *g)
+json_t *stats_json(gateway *g)
 {
     json_t *root = json_object();
     json_t *no_tunnel = json_object();
@@ -221,10 +265,8 @@ json_t *stats_json(const gateway *g)
     json_object_set_new(root, "side",
                         json_string(g->conf->side == CONFIG_SIDE_EDGE ? "edge" : "customer"));
     set_count(root, "uptime_ms", (uint64_t)(log_now_ms() - g->started_ms));
-    json_object_set_new(root, "tun", tun_json(g));
-    json_object_set_new(root, "outer", outer_json(g));
+    add_lanes(root, g);
     json_object_set_new(root, "clamp_egress", egress_json(g));
-    json_object_set_new(root, "lanes", lanes_json(g));
     add_counters(no_tunnel, g, 0);
     json_object_set_new(root, "no_tunnel", no_tunnel);
     for (size_t i = 0; i < g->conf->tunnel_count; i++)

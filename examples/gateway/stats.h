@@ -10,6 +10,6 @@
 
 #include <jansson.h>
 
-json_t *stats_json(const gateway *g);
+json_t *stats_json(gateway *g);
 
 #endif

@@ -11,6 +11,7 @@
 #include <libmnl/libmnl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -37,20 +38,64 @@ static void explain(const char *what, int error)
     log_line("%s: %s%s", what, strerror(error), advice);
 }
 
+/* Returns a descriptor of a queue, or -1 after a line. */
+static int open_queue(const tun *t, int flags)
+{
+    struct ifreq request = {.ifr_flags = (short)(IFF_TUN | IFF_NO_PI | flags)};
+    int fd = open(node, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+
+    if (fd < 0) {
+        explain(node, errno);
+        return -1;
+    }
+    memcpy(request.ifr_name, t->name, sizeof t->name);
+    if (ioctl(fd, TUNSETIFF, &request) == 0)
+        return fd;
+    explain(t->name, errno);
+    close(fd);
+    return -1;
+}
+
+/* A queue that gets no packets and still takes them. The kernel has the packets of a flow follow
+ * the queue that the other direction was last written to, and while a flow moves from one queue to
+ * another its packets may overtake one another. Of a detached queue it keeps no such note: a flow
+ * stays where its hash has put it. */
+static int open_detached(const tun *t)
+{
+    struct ifreq request = {.ifr_flags = IFF_DETACH_QUEUE};
+    int fd = open_queue(t, IFF_MULTI_QUEUE);
+
+    if (fd < 0 || ioctl(fd, TUNSETQUEUE, &request) == 0)
+        return fd;
+    explain(t->name, errno);
+    close(fd);
+    return -1;
+}
+
+static void begin_queue(tun_queue *q)
+{
+    *q = (tun_queue){.in_fd = -1,
+                     .out_fd = -1,
+                     .read_errors.what = "reading from the TUN device",
+                     .write_errors.what = "writing to the TUN device"};
+}
+
+/* EXCL: a device that was there before would not vanish with us. */
 static bool make_device(tun *t)
 {
-    /* EXCL: a device that was there before would not vanish with us. */
-    struct ifreq request = {.ifr_flags = (short)(IFF_TUN | IFF_NO_PI | IFF_TUN_EXCL)};
+    int multi = t->count > 1 ? IFF_MULTI_QUEUE : 0;
 
-    t->fd = open(node, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-    if (t->fd < 0) {
-        explain(node, errno);
-        return false;
+    for (unsigned i = 0; i < t->count; i++) {
+        tun_queue *q = &t->queues[i];
+        q->in_fd = open_queue(t, multi | (i == 0 ? IFF_TUN_EXCL : 0));
+        if (q->in_fd < 0)
+            return false;
     }
-    snprintf(request.ifr_name, sizeof request.ifr_name, "%s", t->name);
-    if (ioctl(t->fd, TUNSETIFF, &request) != 0) {
-        explain(t->name, errno);
-        return false;
+    for (unsigned i = 0; i < t->count; i++) {
+        tun_queue *q = &t->queues[i];
+        q->out_fd = t->count > 1 ? open_detached(t) : q->in_fd;
+        if (q->out_fd < 0)
+            return false;
     }
     t->device = if_nametoindex(t->name);
     return t->device != 0;
@@ -184,10 +229,15 @@ bool tun_open(tun *t, const config *conf)
 {
     struct mnl_socket *nl = NULL;
 
-    *t = (tun){.fd = -1,
-               .name = conf->tun,
-               .read_errors.what = "reading from the TUN device",
-               .write_errors.what = "writing to the TUN device"};
+    *t = (tun){.queues = calloc(conf->threads, sizeof *t->queues)};
+    if (t->queues == NULL) {
+        log_line("%s", strerror(ENOMEM));
+        return false;
+    }
+    memcpy(t->name, conf->tun, sizeof t->name);
+    t->count = conf->threads;
+    for (unsigned i = 0; i < t->count; i++)
+        begin_queue(&t->queues[i]);
     if (!make_device(t))
         return false;
     allow_any_source(t);
@@ -206,9 +256,14 @@ bool tun_open(tun *t, const config *conf)
 
 void tun_close(tun *t)
 {
-    if (t->fd >= 0)
-        close(t->fd);
-    t->fd = -1;
+    for (unsigned i = 0; i < t->count; i++) {
+        if (t->queues[i].out_fd >= 0 && t->queues[i].out_fd != t->queues[i].in_fd)
+            close(t->queues[i].out_fd);
+        if (t->queues[i].in_fd >= 0)
+            close(t->queues[i].in_fd);
+    }
+    free(t->queues);
+    *t = (tun){.queues = NULL};
 }
 
 /* Multicast (ff00::/8 and 224.0.0.0/4) is the kernel's own talk about group membership. */
@@ -219,30 +274,30 @@ static bool is_multicast(const uint8_t *packet, size_t len)
     return len >= 20 && packet[0] >> 4 == TUNNELCAP_IPV4 && packet[16] >> 4 == 0xe;
 }
 
-bool tun_read(tun *t, batch *b)
+bool tun_read(tun_queue *q, batch *b)
 {
     b->count = 0;
     for (unsigned reads = 0; reads < BATCH_SIZE; reads++) {
         uint8_t *place = batch_place(b, b->count);
-        ssize_t got = read(t->fd, place, BATCH_ROOM);
+        ssize_t got = read(q->in_fd, place, BATCH_ROOM);
 
         if (got < 0 && (errno == EAGAIN || errno == EINTR))
             break;
         if (got <= 0) {
             int error = got == 0 ? EBADFD : errno;
-            log_count(&t->read_errors, error);
+            log_count(&q->read_errors, error);
             return error != EBADFD; /* what reading says once the device has been deleted */
         }
         if (is_multicast(place, (size_t)got))
-            t->multicast++;
+            q->multicast++;
         else
             batch_put(b, b->count++, (size_t)got);
     }
     return true;
 }
 
-void tun_write(tun *t, const tunnelcap_pkt *pkt)
+void tun_write(tun_queue *q, const tunnelcap_pkt *pkt)
 {
-    if (write(t->fd, pkt->buf + pkt->off, pkt->len) < 0)
-        log_count(&t->write_errors, errno);
+    if (write(q->out_fd, pkt->buf + pkt->off, pkt->len) < 0)
+        log_count(&q->write_errors, errno);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026, The tunnelcap authors */
 /*
- * The TUN device: where inner packets come from and go to.
+ * The TUN device: where inner packets come from and go to. It has a queue for each thread.
  */
 #ifndef TUNNELCAP_GATEWAY_TUN_H
 #define TUNNELCAP_GATEWAY_TUN_H
@@ -10,13 +10,20 @@
 #include "config.h"
 #include "log.h"
 
-typedef struct tun {
-    int fd; /* -1 while closed */
-    const char *name;
-    unsigned device;    /* its interface index */
+/* One thread's queue. */
+typedef struct tun_queue {
+    int in_fd;          /* packets that the kernel routes here; -1 while closed */
+    int out_fd;         /* packets for the kernel: the same, if there is but one queue */
     uint64_t multicast; /* packets read that no tunnel here takes */
     log_tally read_errors;
     log_tally write_errors;
+} tun_queue;
+
+typedef struct tun {
+    config_device name;
+    unsigned device; /* its interface index */
+    tun_queue *queues;
+    unsigned count;
 } tun;
 
 /* Make the device with its addresses and routes. False after a line that says what is wrong; the
@@ -27,8 +34,8 @@ bool tun_open(tun *t, const config *conf);
 void tun_close(tun *t);
 
 /* Read packets until there are no more or the batch is full. False if the device is gone. */
-bool tun_read(tun *t, batch *b);
+bool tun_read(tun_queue *q, batch *b);
 
-void tun_write(tun *t, const tunnelcap_pkt *pkt);
+void tun_write(tun_queue *q, const tunnelcap_pkt *pkt);
 
 #endif

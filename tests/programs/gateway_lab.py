@@ -32,6 +32,7 @@ EDGE6, CUST6 = "2001:db8:2::2", "2001:db8:3::2"
 SOL_TCP_MAXSEG = 2
 SIZE = 300_000  # bytes of a transfer
 SERVERS = 9     # addresses of the server
+THREADS = int(os.environ.get("TUNNELCAP_GATEWAY_THREADS", "1"))  # of gateways in tests
 
 
 class Results:
@@ -151,6 +152,7 @@ class Gateway:
     def __init__(self, program, directory, node, config, prefix=()):
         self.program, self.node = program, node
         self.control = config["control"] = os.path.join(directory, node + ".sock")
+        config.setdefault("threads", THREADS)
         self.file = os.path.join(directory, node + ".json")
         with open(self.file, "w", encoding="ascii") as file:
             json.dump(config, file)
