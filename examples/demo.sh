@@ -30,6 +30,7 @@ pkg-config|pkg-config
 libpcap-dev|/usr/include/pcap/pcap.h
 libjansson-dev|/usr/include/jansson.h
 libevent-dev|/usr/include/event2/event.h
+libncurses-dev|/usr/include/ncurses.h
 libnetfilter-queue-dev|/usr/include/libnetfilter_queue/libnetfilter_queue.h
 libmnl-dev|/usr/include/libmnl/libmnl.h
 libssl-dev|/usr/include/openssl/evp.h

@@ -40,7 +40,7 @@ packages_of() {
     local base="gcc libc6-dev make cmake pkg-config binutils python3"
     local ipsecmb=
     [ "$(uname -m)" != x86_64 ] || ipsecmb=libipsec-mb-dev
-    local programs="libjansson-dev libpcap-dev libevent-dev libnetfilter-queue-dev libmnl-dev"
+    local programs="libjansson-dev libpcap-dev libevent-dev libncurses-dev libnetfilter-queue-dev libmnl-dev"
     case $1 in
     format) echo "clang-format git" ;;
     shellcheck) echo "shellcheck git" ;;

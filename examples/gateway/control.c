@@ -130,29 +130,36 @@ static bool skip_header(FILE *file)
     return found;
 }
 
-json_t *control_ask(const char *path, const char *page)
+json_t *control_try(const char *path, const char *page, char *why, size_t size)
 {
     const struct timeval patience = {.tv_sec = PATIENCE_S};
     json_t *answer = NULL;
     json_error_t error = {.text = "no page"};
     int fd = dial(path);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "r+");
 
-    if (fd < 0) {
-        log_line("%s: no gateway answers there: %s", path, strerror(errno));
+    if (file == NULL) {
+        snprintf(why, size, "%s: no gateway answers there: %s", path, strerror(errno));
+        if (fd >= 0)
+            close(fd);
         return NULL;
     }
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    FILE *file = fdopen(fd, "r+");
-    if (file == NULL) {
-        close(fd);
-        log_line("%s", strerror(ENOMEM));
-        return NULL;
-    }
     fprintf(file, "GET %s HTTP/1.0\r\n\r\n", page);
     if (fflush(file) == 0 && skip_header(file))
         answer = json_loadf(file, 0, &error);
     fclose(file);
     if (answer == NULL)
-        log_line("%s: the answer is not understood: %s", path, error.text);
+        snprintf(why, size, "%s: the answer is not understood: %s", path, error.text);
+    return answer;
+}
+
+json_t *control_ask(const char *path, const char *page)
+{
+    char why[CONFIG_CONTROL_SIZE + JSON_ERROR_TEXT_LENGTH];
+    json_t *answer = control_try(path, page, why, sizeof why);
+
+    if (answer == NULL)
+        log_line("%s", why);
     return answer;
 }

@@ -33,4 +33,7 @@ void control_close(control *c);
 /* Ask a gateway for a page of JSON; NULL after a line that says what is wrong. */
 json_t *control_ask(const char *path, const char *page);
 
+/* The same without the line: `why` says what is wrong. */
+json_t *control_try(const char *path, const char *page, char *why, size_t size);
+
 #endif

@@ -4,28 +4,32 @@
 #include "control.h"
 #include "gateway.h"
 #include "report.h"
+#include "top.h"
 
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXIT_USAGE = 2, OPTION_JSON = 'j', OPTION_CONTROL = 'c' };
+enum { EXIT_USAGE = 2, OPTION_JSON = 'j', OPTION_CONTROL = 'c', OPTION_ONCE = 'o' };
 
 static const char usage_text[] =
     "usage: tunnelcap-gateway run [--control PATH] CONFIG\n"
     "       tunnelcap-gateway check CONFIG\n"
     "       tunnelcap-gateway stats [--json] [--control PATH | CONFIG]\n"
+    "       tunnelcap-gateway top [--once] [--control PATH | CONFIG]\n"
     "       tunnelcap-gateway --help | --version\n"
     "\n"
     "run     carry packets between a TUN device and the tunnels of a configuration\n"
     "check   tell whether a configuration is right\n"
-    "stats   show what a running gateway has counted\n";
+    "stats   show what a running gateway has counted\n"
+    "top     watch its tunnels\n";
 
 /* What the command line says. */
 typedef struct arguments {
     const char *file;
     const char *control;
     bool json;
+    bool once;
 } arguments;
 
 static int usage(void)
@@ -58,7 +62,7 @@ static int run(const arguments *args)
     config *conf = NULL;
     int status = EXIT_FAILURE;
 
-    if (args->file == NULL || args->json)
+    if (args->file == NULL || args->json || args->once)
         return usage();
     conf = config_load(args->file, stderr);
     if (conf != NULL && find_control(args, conf, true, path))
@@ -82,7 +86,7 @@ static int check(const arguments *args)
 {
     config *conf = NULL;
 
-    if (args->file == NULL || args->json || args->control != NULL)
+    if (args->file == NULL || args->json || args->once || args->control != NULL)
         return usage();
     conf = config_load(args->file, stderr);
     if (conf == NULL || !check_keys(conf)) {
@@ -97,19 +101,27 @@ static int check(const arguments *args)
     return EXIT_SUCCESS;
 }
 
+/* The control socket of a running gateway. */
+static bool find_running(const arguments *args, char path[CONFIG_CONTROL_SIZE])
+{
+    config *conf = NULL;
+
+    if (args->file != NULL && (conf = config_load(args->file, stderr)) == NULL)
+        return false;
+    bool found = find_control(args, conf, false, path);
+    config_free(conf);
+    return found;
+}
+
 static int stats(const arguments *args)
 {
     char path[CONFIG_CONTROL_SIZE];
-    config *conf = NULL;
     json_t *answer = NULL;
 
-    if (args->file != NULL && args->control != NULL)
+    if (args->once || (args->file != NULL && args->control != NULL))
         return usage();
-    if (args->file != NULL && (conf = config_load(args->file, stderr)) == NULL)
-        return EXIT_FAILURE;
-    if (find_control(args, conf, false, path))
+    if (find_running(args, path))
         answer = control_ask(path, "/stats.json");
-    config_free(conf);
     if (answer == NULL)
         return EXIT_FAILURE;
     if (args->json) {
@@ -122,10 +134,20 @@ static int stats(const arguments *args)
     return EXIT_SUCCESS;
 }
 
+static int top(const arguments *args)
+{
+    char path[CONFIG_CONTROL_SIZE];
+
+    if (args->json || (args->file != NULL && args->control != NULL))
+        return usage();
+    return find_running(args, path) ? top_run(path, args->once) : EXIT_FAILURE;
+}
+
 /* Options may stand before or behind the file. */
 static bool parse(int argc, char *argv[], arguments *args)
 {
     static const struct option options[] = {{"json", no_argument, NULL, OPTION_JSON},
+                                            {"once", no_argument, NULL, OPTION_ONCE},
                                             {"control", required_argument, NULL, OPTION_CONTROL},
                                             {NULL, 0, NULL, 0}};
     int option = 0;
@@ -133,6 +155,8 @@ static bool parse(int argc, char *argv[], arguments *args)
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (option == OPTION_JSON)
             args->json = true;
+        else if (option == OPTION_ONCE)
+            args->once = true;
         else if (option == OPTION_CONTROL)
             args->control = optarg;
         else
@@ -148,7 +172,7 @@ int main(int argc, char *argv[])
     static const struct {
         const char *name;
         int (*run)(const arguments *args);
-    } commands[] = {{"run", run}, {"check", check}, {"stats", stats}};
+    } commands[] = {{"run", run}, {"check", check}, {"stats", stats}, {"top", top}};
     arguments args = {.file = NULL};
 
     if (argc < 2)

@@ -2,6 +2,8 @@
 /* Copyright (c) 2026, The tunnelcap authors */
 #include "report.h"
 
+#include "chart.h"
+
 #include <inttypes.h>
 #include <stdbool.h>
 #include <string.h>
@@ -95,13 +97,16 @@ static void print_direction(const char *name, int width, const char *word, const
     char packets[NUMBER_SIZE];
     char inner[NUMBER_SIZE];
     char outer[NUMBER_SIZE];
+    char rate[CHART_NUMBER_SIZE];
     char clamped[NUMBER_SIZE];
     char refused[NUMBER_SIZE];
 
-    printf("%-*s  %-3s  %13s  %8s  %8s  %7s  %7s", width, name, word,
+    chart_number(rate, number(counters, "bit_rate_minute"), "");
+    printf("%-*s  %-3s  %13s  %8s  %8s  %7s  %7s  %7s", width, name, word,
            grouped(number(counters, "packets"), packets),
            rounded(number(counters, "inner_bytes"), inner),
            rounded(number(counters, "outer_bytes"), outer),
+           json_object_get(counters, "bit_rate_minute") == NULL ? "-" : rate,
            grouped(number(counters, "clamped"), clamped),
            grouped(number(counters, "refused"), refused));
     if (json_object_size(reasons) > 0) {
@@ -198,8 +203,8 @@ static void print_tunnels(const json_t *tunnels, int width)
                number(tunnel, "path_mtu"), string(tunnel, "path_mtu_source"), number(tunnel, "mtu"),
                number(tunnel, "mss4"), number(tunnel, "mss6"));
     }
-    printf("\n%-*s  %-3s  %13s  %8s  %8s  %7s  %7s\n", width, "TUNNEL", "WAY", "PACKETS", "INNER",
-           "OUTER", "CLAMPED", "DROPPED");
+    printf("\n%-*s  %-3s  %13s  %8s  %8s  %7s  %7s  %7s\n", width, "TUNNEL", "WAY", "PACKETS",
+           "INNER", "OUTER", "BIT/S", "CLAMPED", "DROPPED");
     json_array_foreach(tunnels, index, tunnel)
     {
         print_traffic(string(tunnel, "name"), width, tunnel);

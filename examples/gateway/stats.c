@@ -54,6 +54,23 @@ static void add_counters(json_t *object, const gateway *g, uint64_t id)
     json_object_set_new(object, "decap", counters(g, id, TUNNELCAP_DECAP, &stats.decap));
 }
 
+/* How fast a tunnel with a history is: in the last second, and over the last minute. */
+static void add_rates(json_t *object, const gateway *g, uint64_t id)
+{
+    records_rate rates[2];
+    json_t *ways[2] = {[TUNNELCAP_ENCAP] = json_object_get(object, "encap"),
+                       [TUNNELCAP_DECAP] = json_object_get(object, "decap")};
+
+    if (!records_rates(&g->view.records, id, rates))
+        return;
+    for (unsigned d = 0; d < 2; d++) {
+        set_count(ways[d], "bit_rate", rates[d].bits_now);
+        set_count(ways[d], "packet_rate", rates[d].packets_now);
+        set_count(ways[d], "bit_rate_minute", rates[d].bits);
+        set_count(ways[d], "packet_rate_minute", rates[d].packets);
+    }
+}
+
 /* There are no health checks here, and with direct server return packets go one way only: a
  * tunnel is active while it carries any. */
 static const char *state(const gateway *g, uint64_t id)
@@ -154,6 +171,7 @@ static json_t *tunnel_json(const gateway *g, const config_tunnel *tunnel)
     set_count(object, "mss6", info.limit6);
     add_path(object, g, tunnel->id, info.path_mtu);
     add_counters(object, g, tunnel->id);
+    add_rates(object, g, tunnel->id);
     if (keyed != NULL)
         json_object_set_new(object, "sas", sas_json(&keyed->now));
     return object;

@@ -7,13 +7,14 @@
 #include "gateway.h"
 #include "metrics.h"
 #include "stats.h"
+#include "tunnels_json.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/listener.h>
 #include <stdlib.h>
 
-enum { BACKLOG = 16 };
+enum { BACKLOG = 16, STATE_DIGITS = 6 };
 
 static const char json_media_type[] = "application/json";
 
@@ -25,7 +26,7 @@ static int add_text(const char *text, size_t len, void *out)
 /* Write a document, and let go of it. */
 static const char *add_json(struct evbuffer *out, json_t *document)
 {
-    json_dump_callback(document, add_text, out, JSON_COMPACT);
+    json_dump_callback(document, add_text, out, JSON_COMPACT | JSON_REAL_PRECISION(STATE_DIGITS));
     evbuffer_add(out, "\n", 1);
     json_decref(document);
     return json_media_type;
@@ -35,6 +36,13 @@ static const char *write_stats(struct evbuffer *out, const http_request *request
 {
     (void)request;
     return add_json(out, stats_json(arg));
+}
+
+static const char *write_tunnels(struct evbuffer *out, const http_request *request, void *arg)
+{
+    json_t *document = tunnels_json(arg, request);
+
+    return document == NULL ? NULL : add_json(out, document);
 }
 
 static const char *write_metrics(struct evbuffer *out, const http_request *request, void *arg)
@@ -52,6 +60,7 @@ static const http_page pages[] = {
     {"/", write_index},
     {"/metrics", write_metrics},
     {"/stats.json", write_stats},
+    {"/tunnels.json", write_tunnels},
     {NULL, NULL},
 };
 
@@ -91,11 +100,13 @@ static bool open_http(view *v, struct gateway *g, struct event_base *base)
 
 bool view_open(view *v, struct gateway *g, struct event_base *base, const char *control_path)
 {
-    return control_open(&v->control, base, control_path, pages, g) && open_http(v, g, base);
+    return control_open(&v->control, base, control_path, pages, g) && open_http(v, g, base) &&
+           records_open(&v->records, g, base);
 }
 
 void view_close(view *v)
 {
+    records_close(&v->records);
     http_close(&v->http);
     control_close(&v->control);
 }

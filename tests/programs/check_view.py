@@ -18,6 +18,7 @@ import prometheus
 from gateway_lab import (CUST4, EDGE4, NODES, At, Gateway, eventually, expect_refusal, inner4,
                          ipv4, main, make_network, ping, run)
 from prometheus import get, request
+from view_top import check_gone, check_top
 
 PORT = 9477
 NAMES = ("first", "second", "keyed")
@@ -217,6 +218,47 @@ def check_openmetrics(t):
         t.check(f"Accept: {accept}", headers["content-type"].startswith(want), headers)
 
 
+def tunnels(query=""):
+    status, _, body = get("edge", PORT, "/tunnels.json" + query)
+    return json.loads(body) if status == 200 else status
+
+
+def rows(query=""):
+    return tunnels(query)["magicTransitTunnelTrafficAdaptiveGroups"]
+
+
+def check_tunnels(t):
+    """Traffic over time, with the service's names."""
+    ping("edge", inner4(0, 1), 5, "-s", "972")  # 1000 bytes each, 200 ms apart
+    third = "?interval=second&limit=60&tunnel=first&direction="
+    counted = metrics()
+    t.check("all that was sent is in closed seconds", eventually(lambda: sum(
+        row["sum"]["packets"] for row in rows(third + "egress")) == sample(
+            counted, "tunnelcap_packets_total", tunnel="first", direction="encap")),
+            rows(third + "egress"))
+    found = rows(third + "ingress")
+    t.check("and what came back", sum(row["sum"]["bytes"] for row in found) == sample(
+        counted, "tunnelcap_inner_bytes_total", tunnel="first", direction="decap"), found)
+    times = [row["dimensions"]["datetime"] for row in found]
+    t.check("rows go by time, a second each", times == sorted(set(times)) and all(
+        re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", x) for x in times) and
+        all(row["sum"]["seconds"] == 1 for row in found), found)
+    t.check("a second's average is its peak, eight times its bytes", all(
+        row["avg"]["bitRate"] == row["max"]["bitRate"] == 8 * row["sum"]["bytes"] and
+        row["avg"]["packetRate"] == row["sum"]["packets"] for row in found), found)
+    t.check("names and directions are those asked for", all(
+        row["dimensions"]["tunnelName"] == "first" and
+        row["dimensions"]["direction"] == "ingress" for row in found), found)
+    whole = tunnels()
+    t.check("without a question, there is every tunnel both ways",
+            sorted((x["tunnelName"], x["direction"]) for x in whole["tunnels"]) ==
+            sorted((name, way) for name in NAMES for way in ("egress", "ingress")), whole)
+    t.check("a limit of none gives none", rows("?interval=second&limit=0") == [], "rows")
+    for query in ("?interval=day", "?limit=-1", "?limit=x", "?limit=4294967296", "?limit=",
+                  "?tunnel=nobody", "?direction=up", "?interval"):
+        t.check(f"{query} makes no sense", tunnels(query) == 400, tunnels(query))
+
+
 def check_prometheus(t, directory):
     programs, why = prometheus.find(directory)
     if programs is None:
@@ -280,8 +322,12 @@ def check_all(t, program, directory):
         check_metrics(t, edge)
         check_openmetrics(t)
         check_control(t, edge)
+        check_tunnels(t)
+        check_top(t, edge, NAMES)
         check_prometheus(t, directory)
         check_crowd(t)
+        check_gone(t, edge, lambda: t.check("edge ends with status 0", edge.stop() == 0,
+                                            edge.messages()))
     finally:
         for gateway in (edge, cust):
             if gateway.process.poll() is None:
