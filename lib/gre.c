@@ -146,31 +146,36 @@ int32_t tunnelcap_i_gre_place(tunnelcap_gre *gre, const tunnelcap_gre_config *co
     return TUNNELCAP_OK;
 }
 
-static size_t lay_out(uint8_t *base, tunnelcap_gre **gre)
+static size_t lay_out(uint8_t *base, tunnelcap_gre **gre, tunnelcap_i_gre_state **state)
 {
     tunnelcap_i_layout layout = {base, 0};
 
-    *gre = tunnelcap_i_layout_add(&layout, 1, sizeof(**gre));
+    *gre = tunnelcap_i_layout_owned(&layout, sizeof(**gre));
+    *state = tunnelcap_i_layout_add(&layout, 1, sizeof(**state));
     return layout.size;
 }
 
 size_t tunnelcap_gre_size(const tunnelcap_gre_config *config)
 {
     tunnelcap_gre scratch;
+    tunnelcap_i_gre_state fresh;
     tunnelcap_gre *gre;
+    tunnelcap_i_gre_state *state;
 
-    if (tunnelcap_i_gre_place(&scratch, config, &scratch.own_state, 1) != TUNNELCAP_OK)
+    if (tunnelcap_i_gre_place(&scratch, config, &fresh, 1) != TUNNELCAP_OK)
         return 0;
-    return lay_out(NULL, &gre);
+    return lay_out(NULL, &gre, &state);
 }
 
 int32_t tunnelcap_gre_init(void *mem, size_t mem_size, const tunnelcap_gre_config *config,
                            tunnelcap_gre **out)
 {
     tunnelcap_gre scratch;
+    tunnelcap_i_gre_state fresh;
     tunnelcap_gre *gre;
-    size_t need = lay_out(NULL, &gre);
-    int32_t status = tunnelcap_i_gre_place(&scratch, config, &scratch.own_state, 1);
+    tunnelcap_i_gre_state *state;
+    size_t need = lay_out(NULL, &gre, &state);
+    int32_t status = tunnelcap_i_gre_place(&scratch, config, &fresh, 1);
 
     if (status != TUNNELCAP_OK)
         return status;
@@ -180,42 +185,47 @@ int32_t tunnelcap_gre_init(void *mem, size_t mem_size, const tunnelcap_gre_confi
     if (status != TUNNELCAP_OK)
         return status;
 
-    lay_out(mem, &gre);
-    tunnelcap_i_gre_place(gre, config, &gre->own_state, 1);
-    gre->owner.bytes = need;
+    memset(mem, 0, need);
+    lay_out(mem, &gre, &state);
+    tunnelcap_i_gre_place(gre, config, state, 1);
+    tunnelcap_i_owner_of(gre)->bytes = need;
     *out = gre;
     return TUNNELCAP_OK;
 }
 
 void tunnelcap_gre_fini(tunnelcap_gre *gre)
 {
-    tunnelcap_i_memory_end(gre);
+    if (gre != NULL)
+        tunnelcap_i_memory_end(tunnelcap_i_owner_of(gre));
 }
 
 int32_t tunnelcap_gre_new(const tunnelcap_gre_config *config, const tunnelcap_alloc *alloc,
                           tunnelcap_gre **out)
 {
     tunnelcap_gre scratch;
+    tunnelcap_i_gre_state fresh;
     tunnelcap_gre *gre;
+    tunnelcap_i_gre_state *state;
     tunnelcap_i_owner owner;
     void *mem;
-    int32_t status = tunnelcap_i_gre_place(&scratch, config, &scratch.own_state, 1);
+    int32_t status = tunnelcap_i_gre_place(&scratch, config, &fresh, 1);
 
     if (status != TUNNELCAP_OK)
         return status;
     if (out == NULL)
         return TUNNELCAP_E_INVALID;
-    status = tunnelcap_i_memory_get(lay_out(NULL, &gre), alloc, &mem, &owner);
+    status = tunnelcap_i_memory_get(lay_out(NULL, &gre, &state), alloc, &mem, &owner);
     if (status != TUNNELCAP_OK)
         return status;
     tunnelcap_gre_init(mem, owner.bytes, config, out);
-    (*out)->owner = owner;
+    *tunnelcap_i_owner_of(*out) = owner;
     return TUNNELCAP_OK;
 }
 
 void tunnelcap_gre_free(tunnelcap_gre *gre)
 {
-    tunnelcap_i_memory_end(gre);
+    if (gre != NULL)
+        tunnelcap_i_memory_end(tunnelcap_i_owner_of(gre));
 }
 
 uint32_t tunnelcap_gre_headroom(const tunnelcap_gre *gre)

@@ -21,7 +21,6 @@ typedef struct tunnelcap_i_gre_state {
 } tunnelcap_i_gre_state;
 
 struct tunnelcap_gre {
-    tunnelcap_i_owner owner;
     tunnelcap_i_outer outer;
     tunnelcap_i_gre_state *state;
     uint32_t key_in;
@@ -35,7 +34,6 @@ struct tunnelcap_gre {
     uint8_t plain_in;      /* length of the headers that decap_plain() takes; 0: none */
     uint8_t gre_in_at;     /* offset of the GRE header among them */
     uint8_t gre_in[4];     /* the GRE flags and protocol that it takes */
-    tunnelcap_i_gre_state own_state;
 };
 
 /* Build a tunnel from the caller's configuration; *gre is unspecified on failure. `state` is

@@ -49,7 +49,7 @@ static size_t lay_out(uint8_t *base, tunnelcap_ipip **ipip)
 {
     tunnelcap_i_layout layout = {base, 0};
 
-    *ipip = tunnelcap_i_layout_add(&layout, 1, sizeof(**ipip));
+    *ipip = tunnelcap_i_layout_owned(&layout, sizeof(**ipip));
     return layout.size;
 }
 
@@ -77,16 +77,18 @@ int32_t tunnelcap_ipip_init(void *mem, size_t mem_size, const tunnelcap_ipip_con
     if (status != TUNNELCAP_OK)
         return status;
 
+    memset(mem, 0, need);
     lay_out(mem, &ipip);
     *ipip = scratch;
-    ipip->owner.bytes = need;
+    tunnelcap_i_owner_of(ipip)->bytes = need;
     *out = ipip;
     return TUNNELCAP_OK;
 }
 
 void tunnelcap_ipip_fini(tunnelcap_ipip *ipip)
 {
-    tunnelcap_i_memory_end(ipip);
+    if (ipip != NULL)
+        tunnelcap_i_memory_end(tunnelcap_i_owner_of(ipip));
 }
 
 int32_t tunnelcap_ipip_new(const tunnelcap_ipip_config *config, const tunnelcap_alloc *alloc,
@@ -106,13 +108,14 @@ int32_t tunnelcap_ipip_new(const tunnelcap_ipip_config *config, const tunnelcap_
     if (status != TUNNELCAP_OK)
         return status;
     tunnelcap_ipip_init(mem, owner.bytes, config, out);
-    (*out)->owner = owner;
+    *tunnelcap_i_owner_of(*out) = owner;
     return TUNNELCAP_OK;
 }
 
 void tunnelcap_ipip_free(tunnelcap_ipip *ipip)
 {
-    tunnelcap_i_memory_end(ipip);
+    if (ipip != NULL)
+        tunnelcap_i_memory_end(tunnelcap_i_owner_of(ipip));
 }
 
 uint32_t tunnelcap_ipip_headroom(const tunnelcap_ipip *ipip)

@@ -9,7 +9,6 @@
 #include "outer.h"
 
 struct tunnelcap_ipip {
-    tunnelcap_i_owner owner;
     tunnelcap_i_outer outer;
     uint32_t flags;
     uint32_t plain_in; /* 1: decap_plain() serves */

@@ -19,7 +19,8 @@ typedef struct tunnelcap_i_layout {
 /* Place count elements of `bytes` bytes; NULL when base is NULL or on overflow. */
 void *tunnelcap_i_layout_add(tunnelcap_i_layout *layout, size_t count, size_t bytes);
 
-/* First member of every object: how to take it apart again. */
+/* First member of an object: how to take it apart again. What a table holds many of has none, and
+ * stands behind one where it is an object of its own. */
 typedef struct tunnelcap_i_owner {
     tunnelcap_alloc alloc; /* release is NULL for an object in the caller's memory */
     size_t bytes;
@@ -31,6 +32,20 @@ int32_t tunnelcap_i_memory_check(const void *mem, size_t mem_size, size_t need);
 /* Get aligned memory for `_new`; *owner tells what to store in the object after `_init`. */
 int32_t tunnelcap_i_memory_get(size_t bytes, const tunnelcap_alloc *alloc, void **mem,
                                tunnelcap_i_owner *owner);
+
+/* The owner that an object stands behind, and room for both. */
+static inline tunnelcap_i_owner *tunnelcap_i_owner_of(const void *object)
+{
+    return (tunnelcap_i_owner *)(uintptr_t)object - 1;
+}
+
+static inline void *tunnelcap_i_layout_owned(tunnelcap_i_layout *layout, size_t bytes)
+{
+    tunnelcap_i_owner *owner =
+        (tunnelcap_i_owner *)tunnelcap_i_layout_add(layout, 1, sizeof(tunnelcap_i_owner) + bytes);
+
+    return owner == NULL ? NULL : owner + 1;
+}
 
 /* Wipe an object and, if it came from an allocator, give its memory back. */
 void tunnelcap_i_memory_end(void *object);

@@ -106,7 +106,7 @@ static size_t lay_out(uint8_t *base, tunnelcap_pmtu **pmtu)
 {
     tunnelcap_i_layout layout = {base, 0};
 
-    *pmtu = tunnelcap_i_layout_add(&layout, 1, sizeof(**pmtu));
+    *pmtu = tunnelcap_i_layout_owned(&layout, sizeof(**pmtu));
     return layout.size;
 }
 
@@ -144,16 +144,18 @@ int32_t tunnelcap_pmtu_init(void *mem, size_t mem_size, const tunnelcap_pmtu_con
         status = tunnelcap_i_memory_check(mem, mem_size, need);
     if (status != TUNNELCAP_OK)
         return status;
+    memset(mem, 0, need);
     lay_out(mem, &pmtu);
     memcpy(pmtu, &built, sizeof(built));
-    pmtu->owner.bytes = need;
+    tunnelcap_i_owner_of(pmtu)->bytes = need;
     *out = pmtu;
     return TUNNELCAP_OK;
 }
 
 void tunnelcap_pmtu_fini(tunnelcap_pmtu *pmtu)
 {
-    tunnelcap_i_memory_end(pmtu);
+    if (pmtu != NULL)
+        tunnelcap_i_memory_end(tunnelcap_i_owner_of(pmtu));
 }
 
 int32_t tunnelcap_pmtu_new(const tunnelcap_pmtu_config *config, const uint8_t *seed,
@@ -170,13 +172,14 @@ int32_t tunnelcap_pmtu_new(const tunnelcap_pmtu_config *config, const uint8_t *s
     if (status != TUNNELCAP_OK)
         return status;
     tunnelcap_pmtu_init(mem, owner.bytes, config, seed, out);
-    (*out)->owner = owner;
+    *tunnelcap_i_owner_of(*out) = owner;
     return TUNNELCAP_OK;
 }
 
 void tunnelcap_pmtu_free(tunnelcap_pmtu *pmtu)
 {
-    tunnelcap_i_memory_end(pmtu);
+    if (pmtu != NULL)
+        tunnelcap_i_memory_end(tunnelcap_i_owner_of(pmtu));
 }
 
 /* ---- what lanes ask and say ---- */

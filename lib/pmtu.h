@@ -39,7 +39,6 @@ enum { TUNNELCAP_I_PMTU_ANSWERED = 1 };
 enum { TUNNELCAP_I_PMTU_SUSPECT = 1 << 20 };
 
 struct tunnelcap_pmtu {
-    tunnelcap_i_owner owner;
     tunnelcap_i_atomic64 word;
     tunnelcap_i_atomic64 token;
     uint64_t secret;    /* key of the tokens */
@@ -61,7 +60,9 @@ struct tunnelcap_pmtu {
 };
 
 /* Does not compile where a path MTU is larger than the header promises. */
-typedef char tunnelcap_i_pmtu_fits[sizeof(struct tunnelcap_pmtu) <= 128 ? 1 : -1];
+typedef char tunnelcap_i_pmtu_fits[sizeof(tunnelcap_i_owner) + sizeof(struct tunnelcap_pmtu) <= 128
+                                       ? 1
+                                       : -1];
 
 /* Build a path MTU from the caller's configuration; *pmtu is unspecified on failure. `secret`
  * should differ from one to the next, and be unknown to strangers. */

@@ -137,6 +137,25 @@ START_TEST(init_refuses_what_it_documents)
 }
 END_TEST
 
+/* Routes, groups and SAs are counted apart; each lane more takes 64 bytes for each tunnel. */
+START_TEST(million_tunnels_fit_512_mebibytes)
+{
+    tunnelcap_table_config config;
+    test_ok(tunnelcap_table_config_init(&config, sizeof(config)));
+    config.tunnels = 1000000;
+    config.routes = 1;
+    config.lanes = 1;
+    config.sas = 1;
+    config.changes = 4096;
+    config.paths = 1;
+    size_t size = tunnelcap_table_size(&config);
+    ck_assert_uint_ne(size, 0);
+    ck_assert_uint_le(size, (size_t)512 << 20);
+    config.lanes = 2;
+    ck_assert_uint_le(tunnelcap_table_size(&config) - size, (size_t)66 << 20);
+}
+END_TEST
+
 /* ---- changes ---- */
 
 START_TEST(changes_need_a_beginning_and_only_one)
@@ -554,6 +573,7 @@ Suite *test_table_suite(void)
         init_works_at_the_exact_size_and_refuses_one_byte_less,
         new_takes_its_memory_from_the_allocator,
         init_refuses_what_it_documents,
+        million_tunnels_fit_512_mebibytes,
         changes_need_a_beginning_and_only_one,
         calls_without_a_table_are_invalid,
         change_is_seen_whole_and_not_before_its_commit,
