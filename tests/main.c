@@ -63,6 +63,7 @@ static const struct {
     {"status", test_status_suite},
     {"table", test_table_suite},
     {"table_burst", test_table_burst_suite},
+    {"table_change", test_table_change_suite},
     {"table_data", test_table_data_suite},
     {"table_inbound", test_table_inbound_suite},
     {"table_jobs", test_table_jobs_suite},

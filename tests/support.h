@@ -84,6 +84,7 @@ Suite *test_secure_suite(void);
 Suite *test_status_suite(void);
 Suite *test_table_suite(void);
 Suite *test_table_burst_suite(void);
+Suite *test_table_change_suite(void);
 Suite *test_table_data_suite(void);
 Suite *test_table_inbound_suite(void);
 Suite *test_table_jobs_suite(void);
