@@ -59,6 +59,7 @@ static const struct {
     {TUNNELCAP_E_SEQ_EXHAUSTED, "E_SEQ_EXHAUSTED", "sequence numbers or IVs are used up"},
     {TUNNELCAP_E_EXPIRED, "E_EXPIRED", "a hard lifetime is reached"},
     {TUNNELCAP_E_NEED_SA, "E_NEED_SA", "no security association for this tunnel, or of this SPI"},
+    {TUNNELCAP_E_NOT_OWNER, "E_NOT_OWNER", "another server's: hand it on to that one"},
     {TUNNELCAP_E_INVALID, "E_INVALID", "NULL, misaligned or contradictory argument"},
     {TUNNELCAP_E_VERSION, "E_VERSION", "struct from a version that this library does not know"},
     {TUNNELCAP_E_UNSUPPORTED, "E_UNSUPPORTED", "not in this build, or not for this kind of object"},

@@ -4,6 +4,7 @@
 
 enum { OLDEST = sizeof(tunnelcap_table_config) };
 enum { TUNNELS_MAX = 1 << 20, ROUTES_MAX = 1 << 22, LANES_MAX = 256, SAS_MAX = 1 << 22 };
+enum { WATCHED_MAX = 1 << 20 };
 
 /* Details of each lane where the configuration does not say. */
 enum { DETAILS = 1024 };
@@ -17,7 +18,8 @@ static const tunnelcap_table_config defaults = {sizeof(defaults),
                                                 1024,
                                                 0,
                                                 0,
-                                                0};
+                                                0,
+                                                64};
 
 int32_t tunnelcap_table_config_init(tunnelcap_table_config *config, uint32_t size)
 {
@@ -38,7 +40,7 @@ static int32_t read_config(tunnelcap_table_config *own, const tunnelcap_table_co
     if (own->tunnels < 1 || own->tunnels > TUNNELS_MAX || own->routes < 1 ||
         own->routes > ROUTES_MAX || own->lanes < 1 || own->lanes > LANES_MAX ||
         own->lanes > TUNNELCAP_I_LANES_MAX || own->sas < 1 || own->sas > SAS_MAX ||
-        own->changes > own->tunnels)
+        own->changes > own->tunnels || own->watched > WATCHED_MAX)
         return TUNNELCAP_E_RANGE;
     if (own->changes == 0)
         own->changes = own->tunnels;
@@ -112,6 +114,7 @@ static size_t lay_out(uint8_t *base, const tunnelcap_table_config *c, tunnelcap_
         tunnelcap_i_layout_add(&layout, (places + 1) * c->lanes, sizeof(*parts->counters));
     parts->detail =
         tunnelcap_i_layout_add(&layout, (size_t)c->details * c->lanes, sizeof(*parts->detail));
+    tunnelcap_i_watching_lay_out(&layout, c->watched, &parts->watching);
     parts->view_size = lay_out_view(NULL, c, &view);
     for (uint32_t i = 0; i < 2; i++) {
         block = tunnelcap_i_layout_add(&layout, 1, parts->view_size);
@@ -169,6 +172,7 @@ int32_t tunnelcap_table_init(void *mem, size_t mem_size, const tunnelcap_table_c
     table->sas = own.sas;
     table->sa_mask = hash_entries(own.sas) - 1;
     tunnelcap_i_restock(table);
+    tunnelcap_i_id_map_init(&table->watching.ids, table->hash_key);
     TUNNELCAP_I_STORE(table->generation, 1);
     *out = table;
     return TUNNELCAP_OK;

@@ -28,6 +28,7 @@
 #include "ipip.h"
 #include "mss.h"
 #include "pmtu.h"
+#include "table_watch.h"
 
 /* How outer packets find a GRE or IP-in-IP tunnel; ESP tunnels are found by their SAs and have
  * their id here instead. Compared and hashed as bytes: no padding, unused parts zero. */
@@ -253,6 +254,7 @@ struct tunnelcap_table {
     tunnelcap_i_stock free_paths;      /* writer */
     tunnelcap_i_counters *counters;    /* by lane and place */
     tunnelcap_i_detail *detail;        /* by lane and index */
+    tunnelcap_i_watching watching;
 };
 
 /* The index of a status among the reasons. */

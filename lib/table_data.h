@@ -259,6 +259,14 @@ void tunnelcap_i_tell_pmtu(tunnelcap_lane *lane, uint64_t now_ns, const tunnelca
 /* Tell, once for each SA, that a soft limit is reached. */
 void tunnelcap_i_tell_rekey(tunnelcap_i_run *run, const tunnelcap_i_item *item, uint32_t spi);
 
+/* Finish the result of a spare that holds a probe, or of the attempt to make one. */
+void tunnelcap_i_probe_made(const tunnelcap_i_tunnel *tunnel, int32_t status, tunnelcap_pkt *pkt,
+                            tunnelcap_result *result);
+
+/* Do for the tunnels that are watched what time demands; *next_ns is lowered to when to come
+ * again. */
+void tunnelcap_i_watch_tick(tunnelcap_i_run *run, uint64_t *next_ns);
+
 int32_t tunnelcap_i_check_burst(const tunnelcap_lane *lane, const tunnelcap_burst *burst);
 
 /* Packets are looked at so many at a time before the first of them is changed, so that what they

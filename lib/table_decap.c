@@ -87,6 +87,12 @@ TUNNELCAP_I_INLINE int32_t read_outer(const tunnelcap_table *table, const tunnel
     return status;
 }
 
+TUNNELCAP_I_INLINE uint32_t is_icmp(const tunnelcap_i_ip *ip)
+{
+    return ip->protocol ==
+           (ip->family == TUNNELCAP_IPV4 ? TUNNELCAP_I_PROTO_ICMP : TUNNELCAP_I_PROTO_ICMPV6);
+}
+
 /* 1 if an inner packet is addressed to an address of its own family. */
 TUNNELCAP_I_INLINE uint32_t is_to(const tunnelcap_i_ip *ip, const uint8_t *addr)
 {
@@ -122,7 +128,10 @@ TUNNELCAP_I_INLINE int32_t deliver_ip(tunnelcap_i_run *run, tunnelcap_i_item *it
 {
     tunnelcap_result *result = item->result;
     uint8_t *p = item->pkt->buf + item->pkt->off;
+    int32_t status;
 
+    if (is_icmp(ip) && tunnelcap_i_take_echo(run, item, tunnel, ip, &status))
+        return status;
     if ((tunnel->flags & TUNNELCAP_TUNNEL_LOOP_GUARD) && ip->family == tunnel->key.family &&
         is_to(ip, tunnel->key.addr) && is_loop(p, ip))
         return TUNNELCAP_E_LOOP;
@@ -145,6 +154,18 @@ TUNNELCAP_I_INLINE int32_t deliver_ip(tunnelcap_i_run *run, tunnelcap_i_item *it
     return TUNNELCAP_OK;
 }
 
+/* What must not travel may still be an answer to a probe, whose addresses are the ends'. */
+static int32_t exempt(tunnelcap_i_run *run, tunnelcap_i_item *item, tunnelcap_i_tunnel *tunnel,
+                      int32_t status)
+{
+    tunnelcap_i_ip ip;
+
+    if (tunnelcap_i_ip_read(item->pkt->buf + item->pkt->off, item->pkt->len, &ip) == TUNNELCAP_OK &&
+        is_icmp(&ip))
+        tunnelcap_i_take_echo(run, item, tunnel, &ip, &status);
+    return status;
+}
+
 /* Go on with what has come out of a tunnel. `extra` is as for tunnelcap_i_inner_fragment(). */
 TUNNELCAP_I_INLINE int32_t deliver(tunnelcap_i_run *run, tunnelcap_i_item *item,
                                    tunnelcap_i_tunnel *tunnel, uint16_t ethertype,
@@ -158,7 +179,7 @@ TUNNELCAP_I_INLINE int32_t deliver(tunnelcap_i_run *run, tunnelcap_i_item *item,
     if ((tunnel->flags & checked) && is_ip) {
         status = tunnelcap_i_inbound_check(run, tunnel, item->pkt);
         if (status != TUNNELCAP_OK)
-            return status;
+            return exempt(run, item, tunnel, status);
     }
     if (is_ip &&
         tunnelcap_i_ip_read(item->pkt->buf + item->pkt->off, item->pkt->len, &ip) == TUNNELCAP_OK) {

@@ -49,6 +49,19 @@ int32_t tunnelcap_i_inbound_check(const tunnelcap_i_run *run, const tunnelcap_i_
 /* Learn from an ICMP message that came to an outer address. */
 int32_t tunnelcap_i_outer_icmp(tunnelcap_i_run *run, tunnelcap_i_item *item, uint32_t outer_vrf);
 
+/* 1 if an inner ICMP message is a probe's answer, or a request that is answered here; *status is
+ * its result's then. */
+uint32_t tunnelcap_i_take_echo(tunnelcap_i_run *run, tunnelcap_i_item *item,
+                               tunnelcap_i_tunnel *tunnel, const tunnelcap_i_ip *ip,
+                               int32_t *status);
+
+/* 1 if an ICMP message to an outer address is a probe's answer. */
+uint32_t tunnelcap_i_outer_echo(tunnelcap_i_run *run, tunnelcap_i_item *item, uint32_t outer_vrf);
+
+/* Wrap what answers a packet that has come out of a tunnel: it goes back into it. */
+int32_t tunnelcap_i_wrap_answer(tunnelcap_i_run *run, tunnelcap_i_item *item,
+                                tunnelcap_i_tunnel *tunnel);
+
 /* 1 if an inner packet answers the probe of its tunnel's path that is under way. */
 uint32_t tunnelcap_i_is_answer(tunnelcap_i_tunnel *tunnel, const tunnelcap_pkt *pkt,
                                const tunnelcap_i_ip *ip);

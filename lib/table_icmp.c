@@ -66,20 +66,28 @@ static void cut_quote(const tunnelcap_i_tunnel *tunnel, tunnelcap_pkt *pkt)
         pkt->len = most;
 }
 
-/* Send an error about what has come out of a tunnel back into it. */
-static int32_t wrap_error(tunnelcap_i_run *run, tunnelcap_i_item *item, tunnelcap_i_tunnel *tunnel,
-                          int32_t status)
+int32_t tunnelcap_i_wrap_answer(tunnelcap_i_run *run, tunnelcap_i_item *item,
+                                tunnelcap_i_tunnel *tunnel)
 {
     tunnelcap_result *result = item->result;
-
     /* The job that this takes is the lane's first one, which is done with. */
-    if (tunnelcap_i_wrap(tunnel, run->lane, item->pkt) < TUNNELCAP_OK)
+    int32_t status = tunnelcap_i_wrap(tunnel, run->lane, item->pkt);
+
+    if (status < TUNNELCAP_OK)
         return status;
     result->l3_len = tunnelcap_i_tunnel_outer(tunnel)->ip_len;
     result->l4_len = tunnelcap_i_in_udp(tunnel) ? TUNNELCAP_I_UDP_HEADER : 0;
     result->vrf = tunnel->key.outer_vrf;
     result->action = TUNNELCAP_DO_REPLY;
-    tunnelcap_i_count_add(&tunnelcap_i_run_rare(run, item->place)->icmp_sent, 1);
+    return TUNNELCAP_OK;
+}
+
+/* Send an error about what has come out of a tunnel back into it. */
+static int32_t wrap_error(tunnelcap_i_run *run, tunnelcap_i_item *item, tunnelcap_i_tunnel *tunnel,
+                          int32_t status)
+{
+    if (tunnelcap_i_wrap_answer(run, item, tunnel) == TUNNELCAP_OK)
+        tunnelcap_i_count_add(&tunnelcap_i_run_rare(run, item->place)->icmp_sent, 1);
     return status;
 }
 
@@ -270,9 +278,9 @@ int32_t tunnelcap_i_outer_icmp(tunnelcap_i_run *run, tunnelcap_i_item *item, uin
     memset(&r, 0, sizeof(r));
     r.size = sizeof(r);
     status = tunnelcap_icmp_parse(item->pkt, item->meta, &r);
-    if (status == TUNNELCAP_E_ICMP && r.kind == TUNNELCAP_ICMP_INFORMATION)
-        return TUNNELCAP_E_PROTOCOL;
     item->before = item->pkt->len;
+    if (status == TUNNELCAP_E_ICMP && r.kind == TUNNELCAP_ICMP_INFORMATION)
+        return tunnelcap_i_outer_echo(run, item, outer_vrf) ? TUNNELCAP_OK : TUNNELCAP_E_PROTOCOL;
     return status == TUNNELCAP_OK ? heed(run, item, outer_vrf, &r) : status;
 }
 

@@ -90,6 +90,20 @@ static int32_t build_probe(tunnelcap_table *table, tunnelcap_i_tunnel *tunnel, t
     return status;
 }
 
+void tunnelcap_i_probe_made(const tunnelcap_i_tunnel *tunnel, int32_t status, tunnelcap_pkt *pkt,
+                            tunnelcap_result *result)
+{
+    result->tunnel = tunnel->id;
+    result->vrf = tunnel->key.outer_vrf;
+    result->status = status < TUNNELCAP_OK ? status : TUNNELCAP_OK;
+    pkt->status = result->status;
+    if (status < TUNNELCAP_OK)
+        return;
+    result->action = TUNNELCAP_DO_SEND;
+    result->l3_len = tunnelcap_i_tunnel_outer(tunnel)->ip_len;
+    result->l4_len = tunnelcap_i_in_udp(tunnel) ? TUNNELCAP_I_UDP_HEADER : 0;
+}
+
 /* Send a probe in the next spare. */
 static void send_probe(tunnelcap_i_run *run, tunnelcap_i_tunnel *tunnel,
                        const tunnelcap_pmtu_probe *probe)
@@ -98,17 +112,9 @@ static void send_probe(tunnelcap_i_run *run, tunnelcap_i_tunnel *tunnel,
     tunnelcap_result *result = tunnelcap_i_take_spare(run, &pkt);
     int32_t status = build_probe(run->table, tunnel, run->lane, probe, pkt);
 
-    result->tunnel = tunnel->id;
-    result->vrf = tunnel->key.outer_vrf;
-    result->status = status < TUNNELCAP_OK ? status : TUNNELCAP_OK;
-    pkt->status = result->status;
-    if (status < TUNNELCAP_OK) {
+    tunnelcap_i_probe_made(tunnel, status, pkt, result);
+    if (status < TUNNELCAP_OK)
         tunnelcap_i_pmtu_unsent(&tunnel->path->pmtu);
-        return;
-    }
-    result->action = TUNNELCAP_DO_SEND;
-    result->l3_len = tunnelcap_i_tunnel_outer(tunnel)->ip_len;
-    result->l4_len = tunnelcap_i_in_udp(tunnel) ? TUNNELCAP_I_UDP_HEADER : 0;
 }
 
 static void round_probe(const tunnelcap_i_tunnel *tunnel, uint64_t now_ns, uint64_t *next_ns,
@@ -163,6 +169,7 @@ int32_t tunnelcap_table_tick(tunnelcap_table *table, tunnelcap_lane *lane, tunne
     run.burst = burst;
     run.view = tunnelcap_i_current(table);
     *next_ns = UINT64_MAX;
+    tunnelcap_i_watch_tick(&run, next_ns);
     for (uint32_t i = 0; i < table->places; i++) {
         tunnelcap_i_tunnel *tunnel;
 

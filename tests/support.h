@@ -89,6 +89,7 @@ Suite *test_table_data_suite(void);
 Suite *test_table_inbound_suite(void);
 Suite *test_table_jobs_suite(void);
 Suite *test_table_edges_suite(void);
+Suite *test_table_health_suite(void);
 Suite *test_table_large_suite(void);
 Suite *test_table_large_model_suite(void);
 Suite *test_table_model_suite(void);

@@ -45,17 +45,23 @@ typedef struct tunnelcap_lane_config {
 enum {
     TUNNELCAP_EVENT_PMTU = 1,       /**< The path MTU of a tunnel has changed. */
     TUNNELCAP_EVENT_PEER_MOVED = 2, /**< ESP: verified packets come from another address or port. */
-    TUNNELCAP_EVENT_REKEY = 3       /**< ESP: a soft limit of an SA is reached; once for each SA. */
+    TUNNELCAP_EVENT_REKEY = 3,      /**< ESP: a soft limit of an SA is reached; once for each SA. */
+    TUNNELCAP_EVENT_PROBE = 4,      /**< The answer to a probe has come, ours or another server's:
+                                         give it to tunnelcap_table_answer(), here or there. */
+    TUNNELCAP_EVENT_HEALTH = 5      /**< The health of a tunnel has changed. */
 };
 
 /** Something that the data path has noticed and its caller's control thread should know. */
 typedef struct tunnelcap_event {
     uint64_t now_ns;     /**< When: the clock of the burst that noticed it. */
     uint64_t tunnel;     /**< Id of the tunnel. */
-    uint32_t value;      /**< PMTU: the path MTU now. PEER_MOVED and REKEY: SPI of the SA. */
-    uint32_t before;     /**< PMTU: the path MTU before; else 0. */
+    uint64_t server;     /**< PROBE: which server has sent it. HEALTH: this one. Else 0. */
+    uint64_t sent_ns;    /**< PROBE: when, on that server's clock. Else 0. */
+    uint32_t value;      /**< PMTU: the path MTU now. PEER_MOVED and REKEY: SPI of the SA. PROBE:
+                              its number. HEALTH: TUNNELCAP_HEALTH_ state now. */
+    uint32_t before;     /**< PMTU: the path MTU before. HEALTH: the state before. Else 0. */
     tunnelcap_addr addr; /**< PMTU: who said so, none if it was probed or imported or has aged.
-                              PEER_MOVED: where packets come from now. */
+                              PEER_MOVED: where packets come from now. PROBE: who has answered. */
     uint16_t port;       /**< PEER_MOVED: UDP source port, 0 if they come in no UDP. */
     uint8_t kind;        /**< TUNNELCAP_EVENT_ */
     uint8_t reserved;    /**< Zero. */

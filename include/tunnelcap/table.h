@@ -48,6 +48,8 @@ typedef struct tunnelcap_table_config {
                            delivered, and why, clamps, fragments, ICMP. Where a lane meets more,
                            those of the others count under id 0, and they share one limit for ICMP
                            errors; 0, the default: for all, but 1024 at most. */
+    uint32_t watched; /**< Most tunnels whose health is watched, to 2^20; default 64. About 2.3 KiB
+                           each; see watch.h. */
 } tunnelcap_table_config;
 
 /**
@@ -542,6 +544,7 @@ TUNNELCAP_API int32_t tunnelcap_table_encap(tunnelcap_lane *lane, tunnelcap_burs
  * | its TTL is used up                | ::TUNNELCAP_DO_REPLY: an ICMP error, wrapped, or         |
  * |                                   | ::TUNNELCAP_DO_DROP                                      |
  * | the answer to a probe             | ::TUNNELCAP_DO_LOCAL                                     |
+ * | an ICMP echo request to us        | ::TUNNELCAP_DO_REPLY: its answer, wrapped                |
  * | an ICMP error about the path      | ::TUNNELCAP_DO_DELIVER: what it means for the sender of  |
  * |                                   | the inner packet, or ::TUNNELCAP_DO_LOCAL where too      |
  * |                                   | little of that was quoted, or it may not be told         |
@@ -550,6 +553,12 @@ TUNNELCAP_API int32_t tunnelcap_table_encap(tunnelcap_lane *lane, tunnelcap_burs
  * Where results or spares do not suffice, it is as with tunnelcap_table_encap(); a fragment needs
  * a spare only if it completes its datagram. Of a tunnel that reassembles inner packets, each
  * packet wants one result and one spare to be left besides its own result.
+ *
+ * An answer to a probe is an ICMP echo reply to us with the payload of a probe of the fleet
+ * (tunnelcap_table_set_prober()): to `interface4`, `interface6` or our end of the tunnel inside
+ * the tunnel that was probed; or from outside. ::TUNNELCAP_EVENT_PROBE tells of it, and it is let
+ * through whatever else is forbidden. An echo request to `interface4` or `interface6` is answered
+ * where the tunnel does that, if the answer fits it and there is headroom; else it is delivered.
  *
  * An ICMP error from outside counts if it quotes a packet that the tunnel can have sent: addresses,
  * kind, key or SPI, sequence number, ports, as far as they are quoted; of what is in UDP at least
@@ -586,12 +595,15 @@ TUNNELCAP_API int32_t tunnelcap_table_encap(tunnelcap_lane *lane, tunnelcap_burs
 TUNNELCAP_API int32_t tunnelcap_table_decap(tunnelcap_lane *lane, tunnelcap_burst *burst);
 
 /**
- * Do what time demands: path MTUs that were learned age, and tunnels with ::TUNNELCAP_PMTU_PROBE
- * probe their paths.
+ * Do what time demands: tunnels that are watched are probed, states change (watch.h); path MTUs
+ * that were learned age, and tunnels with ::TUNNELCAP_PMTU_PROBE probe their paths.
  *
- * A probe is an ICMP echo request inside the tunnel, from `interface4` or `interface6` to `probe`,
- * padded, with the outer "don't fragment". Its answer is recognised by tunnelcap_table_decap() of
- * any lane. Probes are not counted. Changes are told in the events of the lane given here.
+ * A probe of a path is an ICMP echo request inside the tunnel, from `interface4` or `interface6` to
+ * `probe`, padded, with the outer "don't fragment". Its answer is recognised by
+ * tunnelcap_table_decap() of any lane. A probe of health is an ICMP echo as tunnelcap_watch says.
+ * Probes are not counted. Changes are told in the events of the lane given here:
+ * ::TUNNELCAP_EVENT_PMTU,
+ * ::TUNNELCAP_EVENT_HEALTH.
  *
  * @param table   a table
  * @param lane    a lane attached to it that no other thread uses
@@ -599,7 +611,8 @@ TUNNELCAP_API int32_t tunnelcap_table_decap(tunnelcap_lane *lane, tunnelcap_burs
  *                is ::TUNNELCAP_DO_SEND, or ::TUNNELCAP_DO_DROP if the probe could not be made
  * @param next_ns receives when to call again at the latest: at once, if there was too little room
  *                for probes. Call sooner after ::TUNNELCAP_EVENT_PMTU,
- * tunnelcap_table_import_pmtu() and, while a probe is under way, about once for each round trip
+ *                tunnelcap_table_answer(), tunnelcap_table_import_pmtu() and, while the
+ *                probe of a path is under way, about once for each round trip
  * @retval TUNNELCAP_OK      done; result_count and spare_used are set
  * @retval TUNNELCAP_E_STATE the lane is not attached to this table
  * @return or as tunnelcap_table_encap(); ::TUNNELCAP_E_INVALID also if there are packets

@@ -51,7 +51,9 @@ enum {
      *  The addresses of the tunnel's own ends are neither spoofed nor martian: those in the /30 of
      *  `interface4` or the /126 of `interface6`, and `probe`. So probes, their answers, and what
      *  the router at the far end has to say pass. */
-    TUNNELCAP_TUNNEL_MARTIANS = 512
+    TUNNELCAP_TUNNEL_MARTIANS = 512,
+    /** Answer ICMP echo requests to `interface4` and `interface6` that come out of the tunnel. */
+    TUNNELCAP_TUNNEL_ANSWER_ECHO = 1024
 };
 
 /** What becomes of an inner IPv4 packet that exceeds the inner MTU and may be fragmented. */
@@ -65,7 +67,8 @@ enum {
 /** What the table does for a tunnel of any kind; fill it with tunnelcap_tunnel_init() first. */
 typedef struct tunnelcap_tunnel {
     uint32_t size;       /**< sizeof(tunnelcap_tunnel) of the caller. */
-    uint32_t flags;      /**< TUNNELCAP_TUNNEL_ flags; default: clamp both ways, guard, ICMP. */
+    uint32_t flags;      /**< TUNNELCAP_TUNNEL_ flags; default: clamp both ways, guard, ICMP,
+                              answer echoes. */
     uint32_t vrf;        /**< Routing instance where inner packets are delivered. */
     uint32_t outer_vrf;  /**< Routing instance where outer packets are sent and received. */
     uint32_t mtu;        /**< Largest inner MTU, at least 68; 0, the default: what fits the path. */
@@ -163,8 +166,8 @@ typedef struct tunnelcap_reason {
 
 /**
  * Fill a tunnel policy with defaults: clamp both ways to what fits the MTU, guard against loops,
- * answer with ICMP once there is an address, fragment inner IPv4 packets, learn the MTU of a path
- * of 1500 at most, VRF 0.
+ * answer with ICMP, and echo requests, once there is an address, fragment inner IPv4 packets, learn
+ * the MTU of a path of 1500 at most, VRF 0.
  *
  * @param tunnel receives the defaults; all `size` bytes are written
  * @param size   sizeof(tunnelcap_tunnel) of the caller

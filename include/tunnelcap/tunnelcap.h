@@ -29,5 +29,6 @@
 #include <tunnelcap/top.h>
 #include <tunnelcap/tunnel.h>
 #include <tunnelcap/version.h>
+#include <tunnelcap/watch.h>
 
 #endif

@@ -62,7 +62,8 @@ class LaneConfig(Structure):
 
 class TableConfig(Structure):
     _fields_ = [(name, c_uint32) for name in (
-        "size", "flags", "tunnels", "routes", "lanes", "sas", "changes", "paths", "details")]
+        "size", "flags", "tunnels", "routes", "lanes", "sas", "changes", "paths", "details",
+        "watched")]
 
 
 class Route(Structure):

@@ -19,11 +19,11 @@ LAYERS = [
     ["transform"],
     ["crypto_openssl", "crypto_self_test"],
     ["flow", "lpm"],
-    ["lane"],
+    ["lane", "id_map"],
     ["outer"],
     ["gre", "ipip", "esp", "mss", "peek", "icmp", "pmtu", "health", "history", "top", "fragment", "gso",
      "reassembly"],
-    ["tunnel", "burst"],
+    ["tunnel", "burst", "watch"],
     ["table"],
 ]
 ALLOWED = {("packet", "status"), ("version", "status")}

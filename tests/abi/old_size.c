@@ -507,6 +507,27 @@ static int32_t use_icmp_result(uint32_t size, uint8_t tail)
     return status == TUNNELCAP_E_ICMP ? TUNNELCAP_OK : status;
 }
 
+static int32_t use_watch(uint32_t size, uint8_t tail)
+{
+    tunnelcap_watch *watch = block(size);
+    tunnelcap_table_config config;
+    tunnelcap_table *table;
+    int32_t status = tunnelcap_watch_init(watch, size);
+
+    if (status == TUNNELCAP_OK) {
+        ((uint8_t *)watch)[size - 1] |= tail;
+        tunnelcap_table_config_init(&config, sizeof(config));
+        expect(tunnelcap_table_new(&config, seed, NULL, &table), TUNNELCAP_OK, "table", 0);
+        tunnelcap_table_set_prober(table, 1, seed);
+        status = tunnelcap_table_watch(table, 1, watch, NULL);
+        tunnelcap_table_free(table);
+        if (status == TUNNELCAP_E_NOT_FOUND) /* it was read */
+            status = TUNNELCAP_OK;
+    }
+    free(watch);
+    return status;
+}
+
 int main(void)
 {
     static const struct {
@@ -526,7 +547,8 @@ int main(void)
         {"tunnelcap_mss_config", use_mss, 24, 24, 1},
         {"tunnelcap_fragment_config", use_fragment, 16, 16, 1},
         {"tunnelcap_reassembly_config", use_reassembly, 32, 32, 1},
-        {"tunnelcap_table_config", use_table, 36, 36, 1},
+        {"tunnelcap_table_config", use_table, 40, 40, 1},
+        {"tunnelcap_watch", use_watch, 56, 56, 1},
         {"tunnelcap_tunnel", use_tunnel, 104, 104, 1},
         {"tunnelcap_route", use_route, 56, 56, 1},
         {"tunnelcap_burst", use_burst, 80, 64, 1},

@@ -497,6 +497,18 @@ static int32_t from_need_sa(int32_t want)
     return status;
 }
 
+/* A probe of another server. */
+static int32_t from_answer(int32_t want)
+{
+    (void)want;
+    tunnelcap_event event = {.kind = TUNNELCAP_EVENT_PROBE, .server = 2};
+    tunnelcap_table *table = test_table_new(1, 1, 1);
+    test_ok(tunnelcap_table_set_prober(table, 1, test_seed));
+    int32_t status = tunnelcap_table_answer(table, &event, 0);
+    tunnelcap_table_free(table);
+    return status;
+}
+
 /* A tunnel whose only probe is not answered. */
 static int32_t from_health(int32_t want)
 {
@@ -598,6 +610,7 @@ static const struct {
     {TUNNELCAP_E_SEQ_EXHAUSTED, from_esp_out},
     {TUNNELCAP_E_EXPIRED, from_esp_out},
     {TUNNELCAP_E_NEED_SA, from_need_sa},
+    {TUNNELCAP_E_NOT_OWNER, from_answer},
     {TUNNELCAP_E_INVALID, from_encap},
     {TUNNELCAP_E_VERSION, from_config},
     {TUNNELCAP_E_UNSUPPORTED, NULL}, /* only in a freestanding build: freestanding.c */

@@ -17,6 +17,7 @@ START_TEST(config_init_fills_the_documented_defaults)
     want.routes = 1024;
     want.lanes = test_lanes_max() < 4 ? test_lanes_max() : 4;
     want.sas = 1024;
+    want.watched = 64;
     test_ok(tunnelcap_table_config_init(&config, sizeof(config)));
     ck_assert_mem_eq(&config, &want, sizeof(want));
     ck_assert_uint_ne(tunnelcap_table_size(&config), 0);
@@ -110,6 +111,7 @@ START_TEST(init_refuses_what_it_documents)
         {offsetof(tunnelcap_table_config, changes), 257, TUNNELCAP_E_RANGE},
         {offsetof(tunnelcap_table_config, paths), 514, TUNNELCAP_E_RANGE},
         {offsetof(tunnelcap_table_config, details), 514, TUNNELCAP_E_RANGE},
+        {offsetof(tunnelcap_table_config, watched), (1u << 20) + 1, TUNNELCAP_E_RANGE},
     };
     tunnelcap_table *table = NULL;
     for (size_t i = 0; i < TEST_COUNT(rows); i++) {
@@ -444,7 +446,7 @@ START_TEST(tunnel_init_fills_the_documented_defaults)
     memset(&want, 0, sizeof(want));
     want.size = sizeof(want);
     want.flags = TUNNELCAP_TUNNEL_CLAMP_ENCAP | TUNNELCAP_TUNNEL_CLAMP_DECAP |
-                 TUNNELCAP_TUNNEL_LOOP_GUARD | TUNNELCAP_TUNNEL_ICMP;
+                 TUNNELCAP_TUNNEL_LOOP_GUARD | TUNNELCAP_TUNNEL_ICMP | TUNNELCAP_TUNNEL_ANSWER_ECHO;
     want.icmp_rate = 100;
     want.pmtu_mode = TUNNELCAP_PMTU_LEARN;
     test_ok(tunnelcap_tunnel_init(&tunnel, sizeof(tunnel)));

@@ -272,6 +272,7 @@ START_TEST(answers_to_probes_pass)
         policies[end].flags |= all;
         policies[end].interface4 = test_addr(end == 0 ? "169.254.240.0" : "169.254.240.1");
     }
+    policies[1].flags &= ~(uint32_t)TUNNELCAP_TUNNEL_ANSWER_ECHO;
     policies[0].pmtu_mode = TUNNELCAP_PMTU_PROBE;
     policies[0].probe = policies[1].interface4;
     table_link_open(&link_, LINK_GRE, policies);

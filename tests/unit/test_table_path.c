@@ -533,8 +533,8 @@ START_TEST(what_was_learned_ages)
 }
 END_TEST
 
-/* Carry a probe through a path of this MTU to the far end, have it answered there as a host does,
- * and bring the answer back. Gives what the near end makes of it. */
+/* Carry a probe through a path of this MTU to the far end, have it answered there, by the table or
+ * as a host does, and bring the answer back. Gives what the near end makes of it. */
 static uint8_t answer_probe(tunnelcap_pkt *probe, uint32_t path, uint64_t now_ns)
 {
     tunnelcap_result result;
@@ -542,9 +542,11 @@ static uint8_t answer_probe(tunnelcap_pkt *probe, uint32_t path, uint64_t now_ns
     uint8_t action = TUNNELCAP_DO_DROP;
     if (probe->len <= path) {
         test_ok(test_table_one(link_.lanes[1], TUNNELCAP_DECAP, &pkt, NULL, &result));
-        ck_assert_uint_eq(result.action, TUNNELCAP_DO_DELIVER);
-        test_ok(tunnelcap_icmp_echo_reply(&pkt, 64));
-        test_ok(test_table_one(link_.lanes[1], TUNNELCAP_ENCAP, &pkt, NULL, &result));
+        if (result.action != TUNNELCAP_DO_REPLY) { /* the answer fits no more */
+            ck_assert_uint_eq(result.action, TUNNELCAP_DO_DELIVER);
+            test_ok(tunnelcap_icmp_echo_reply(&pkt, 64));
+            test_ok(test_table_one(link_.lanes[1], TUNNELCAP_ENCAP, &pkt, NULL, &result));
+        }
         tunnelcap_burst burst = {.size = sizeof(burst),
                                  .now_ns = now_ns,
                                  .pkt_count = 1,

@@ -148,6 +148,7 @@ static unsigned touch_all(void)
     TOUCH(tunnelcap_status_name);
     TOUCH(tunnelcap_status_text);
     TOUCH(tunnelcap_table_abort);
+    TOUCH(tunnelcap_table_answer);
     TOUCH(tunnelcap_table_attach);
     TOUCH(tunnelcap_table_begin);
     TOUCH(tunnelcap_table_commit);
@@ -158,6 +159,7 @@ static unsigned touch_all(void)
     TOUCH(tunnelcap_table_export_pmtu);
     TOUCH(tunnelcap_table_fini);
     TOUCH(tunnelcap_table_free);
+    TOUCH(tunnelcap_table_get_health);
     TOUCH(tunnelcap_table_get_info);
     TOUCH(tunnelcap_table_get_pmtu);
     TOUCH(tunnelcap_table_get_stats);
@@ -171,6 +173,7 @@ static unsigned touch_all(void)
     TOUCH(tunnelcap_table_set_esp);
     TOUCH(tunnelcap_table_set_gre);
     TOUCH(tunnelcap_table_set_ipip);
+    TOUCH(tunnelcap_table_set_prober);
     TOUCH(tunnelcap_table_set_reassembly);
     TOUCH(tunnelcap_table_set_route);
     TOUCH(tunnelcap_table_set_sa);
@@ -178,6 +181,8 @@ static unsigned touch_all(void)
     TOUCH(tunnelcap_table_size);
     TOUCH(tunnelcap_table_tick);
     TOUCH(tunnelcap_table_tunnel_at);
+    TOUCH(tunnelcap_table_unwatch);
+    TOUCH(tunnelcap_table_watch);
     TOUCH(tunnelcap_top_add);
     TOUCH(tunnelcap_top_clear);
     TOUCH(tunnelcap_top_config_init);
@@ -191,6 +196,7 @@ static unsigned touch_all(void)
     TOUCH(tunnelcap_tunnel_init);
     TOUCH(tunnelcap_version);
     TOUCH(tunnelcap_version_text);
+    TOUCH(tunnelcap_watch_init);
     return functions;
 }
 
