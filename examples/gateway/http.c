@@ -120,7 +120,7 @@ static void show(http *h, struct evhttp_request *request, const http_page *page)
 {
     const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
     const char *text = evhttp_uri_get_query(uri);
-    struct evkeyvalq query = {NULL};
+    struct evkeyvalq query = {.tqh_first = NULL};
     http_request asked = {.query = &query};
     struct evbuffer *body = evbuffer_new();
     const char *type = NULL;

@@ -367,6 +367,10 @@ static void add_rest(writer *w, const json_t *stats)
          "overflows",
          {"tunnelcap_socket_overflow_packets", "counter", NULL,
           "Packets lost because the queues of sockets were full."}},
+        {"outer",
+         "withheld",
+         {"tunnelcap_withheld_packets", "counter", NULL,
+          "Packets of IPsec tunnels whose sequence numbers were not reserved in time."}},
         {"clamp_egress",
          "seen",
          {"tunnelcap_egress_syn_packets", "counter", NULL, "TCP SYNs seen on egress ports."}},
@@ -375,20 +379,37 @@ static void add_rest(writer *w, const json_t *stats)
          {"tunnelcap_egress_mss_clamped_packets", "counter", NULL,
           "Those of them whose MSS was lowered."}},
     };
-    static const family lost = {"tunnelcap_lost_events", "counter", NULL,
-                                "Events that found the ring of their lane full."};
-    size_t i = 0;
-    json_t *lane = NULL;
-
     for (size_t r = 0; r < sizeof rest / sizeof rest[0]; r++)
         add_count(w, &rest[r].family, NULL,
                   number(json_object_get(stats, rest[r].part), rest[r].key));
-    json_array_foreach(json_object_get(stats, "lanes"), i, lane)
-    {
-        char name[VALUE_SIZE];
-        const label labels[] = {{"lane", name}, {NULL, NULL}};
-        snprintf(name, sizeof name, "%zu", i);
-        add_count(w, &lost, labels, number(lane, "events_lost"));
+}
+
+/* What each thread has done. */
+static void add_lanes(writer *w, const json_t *stats)
+{
+    static const struct {
+        const char *key;
+        family family;
+    } counts[] = {
+        {"from_tun",
+         {"tunnelcap_lane_tun_packets", "counter", NULL, "Packets read from the TUN device."}},
+        {"from_outside",
+         {"tunnelcap_lane_outer_packets", "counter", NULL, "Packets read from sockets."}},
+        {"events_lost",
+         {"tunnelcap_lost_events", "counter", NULL,
+          "Events that found the ring of their lane full."}},
+    };
+
+    for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
+        size_t i = 0;
+        json_t *lane = NULL;
+        json_array_foreach(json_object_get(stats, "lanes"), i, lane)
+        {
+            char name[VALUE_SIZE];
+            const label labels[] = {{"lane", name}, {NULL, NULL}};
+            snprintf(name, sizeof name, "%zu", i);
+            add_count(w, &counts[c].family, labels, number(lane, counts[c].key));
+        }
     }
 }
 
@@ -405,6 +426,7 @@ const char *metrics_write(struct evbuffer *out, const json_t *stats, bool openme
     add_ipsec(&w, tunnels);
     add_errors(&w, stats);
     add_rest(&w, stats);
+    add_lanes(&w, stats);
     if (openmetrics)
         evbuffer_add_printf(out, "# EOF\n");
     return openmetrics ? open_type : text_type;

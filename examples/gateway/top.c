@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <term.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -215,12 +216,22 @@ static void follow(top_model *m, const char *control_path)
     }
 }
 
+/* Whether there is a terminal where text can be put anywhere. */
 static bool can_draw(void)
 {
-    const char *term = getenv("TERM");
+    int found = 0;
 
-    return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && term != NULL && term[0] != '\0' &&
-           strcmp(term, "dumb") != 0;
+    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
+        return false;
+    if (setupterm(NULL, STDOUT_FILENO, &found) != OK) {
+        const char *term = getenv("TERM");
+        log_line("TERM=%s: no such terminal is known", term == NULL ? "" : term);
+        return false;
+    }
+    const char *move = tigetstr("cup");
+    bool can = move != NULL && move != (const char *)-1;
+    del_curterm(cur_term);
+    return can;
 }
 
 static int show(top_model *m, const char *control_path)
@@ -228,10 +239,8 @@ static int show(top_model *m, const char *control_path)
     const struct sigaction ending = {.sa_handler = on_signal};
     SCREEN *screen = newterm(NULL, stdout, stdin);
 
-    if (screen == NULL) {
-        log_line("TERM=%s: no such terminal is known; this is what there is now", getenv("TERM"));
+    if (screen == NULL)
         return show_once(m, control_path);
-    }
     sigaction(SIGINT, &ending, NULL);
     sigaction(SIGTERM, &ending, NULL);
     sigaction(SIGHUP, &ending, NULL);

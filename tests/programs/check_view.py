@@ -186,6 +186,10 @@ def check_metrics(t, edge):
                     tunnel[direction]["outer_bytes"], samples)
         t.check(f"the MTU of {tunnel['name']}", sample(
             samples, "tunnelcap_inner_mtu_bytes", tunnel=tunnel["name"]) == tunnel["mtu"], samples)
+    t.check("all that was read from the TUN device was read by some thread", sum(
+        value for (name, _), value in samples.items()
+        if name == "tunnelcap_lane_tun_packets_total") >= sum(
+            tunnel["encap"]["packets"] for tunnel in stats["tunnels"]), samples)
     t.check("an SA has its counters", sample(
         samples, "tunnelcap_sa_packets_total", tunnel="keyed", direction="encap",
         spi="0x00001000") == 0 and sample(
