@@ -2,7 +2,7 @@
 /* Copyright (c) 2026, The tunnelcap authors */
 #include "capture.h"
 
-#include "report.h"
+#include "summary.h"
 
 #include <err.h>
 #include <inttypes.h>
@@ -135,9 +135,9 @@ static json_t *mss_json(const struct capture *capture)
             if (!capture->mss[tunnelled][mss])
                 continue;
             value = json_object();
-            report_put(value, "mss", mss);
+            summary_put(value, "mss", mss);
             json_object_set_new(value, "tunnelled", json_boolean(tunnelled));
-            report_put(value, "packets", capture->mss[tunnelled][mss]);
+            summary_put(value, "packets", capture->mss[tunnelled][mss]);
             json_array_append_new(values, value);
         }
     }
@@ -150,16 +150,16 @@ void capture_add_json(const struct capture *capture, json_t *object)
     json_t *syn = json_object();
 
     json_object_set_new(link, "type", json_string(link_name(capture)));
-    report_put(link, "ipv4", capture->ipv4);
-    report_put(link, "ipv6", capture->ipv6);
-    report_put(link, "other", capture->other);
-    report_put(link, "vlan", capture->vlan);
+    summary_put(link, "ipv4", capture->ipv4);
+    summary_put(link, "ipv6", capture->ipv6);
+    summary_put(link, "other", capture->other);
+    summary_put(link, "vlan", capture->vlan);
     json_object_set_new(object, "link", link);
-    report_put(syn, "packets", capture->syns);
-    report_put(syn, "without_mss", capture->no_mss);
-    report_put(syn, "tcp_ao", capture->tcp_ao);
-    report_put(syn, "malformed", capture->malformed);
-    report_put(syn, "truncated", capture->truncated);
+    summary_put(syn, "packets", capture->syns);
+    summary_put(syn, "without_mss", capture->no_mss);
+    summary_put(syn, "tcp_ao", capture->tcp_ao);
+    summary_put(syn, "malformed", capture->malformed);
+    summary_put(syn, "truncated", capture->truncated);
     json_object_set_new(syn, "mss", mss_json(capture));
     json_object_set_new(object, "syn", syn);
 }

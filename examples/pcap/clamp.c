@@ -29,7 +29,7 @@ static void clamp_batch(struct job *job, const tunnelcap_mss_config *limits)
     }
     tunnelcap_mss_clamp(limits, pkts, NULL, 0, count);
     for (uint32_t i = 0; i < count; i++)
-        report_count(&job->report, pkts[i].status);
+        summary_count(&job->summary, pkts[i].status);
 }
 
 static bool write_batch(struct job *job)

@@ -5,6 +5,7 @@
  * carries the packets out of them. The library then looks at a captured packet exactly as it
  * would look at one that arrives at the tunnel's end.
  */
+#include "deploy.h"
 #include "join.h"
 #include "keyring.h"
 #include "verbs.h"
@@ -30,10 +31,9 @@ static bool is_wanted(const struct job *job, uint8_t kind)
  * Look at a frame's packet; if that is a fragment, at the whole once its last fragment has come.
  * Until then the status is TUNNELCAP_KEPT, or why it is of no use.
  */
-static int32_t look(const struct job *job, struct join *join, struct frame *frame,
-                    tunnelcap_peek_result *peek)
+static int32_t look(struct join *join, struct frame *frame, tunnelcap_peek_result *peek)
 {
-    int32_t joined = join_take(join, &job->source, frame);
+    int32_t joined = join_take(join, frame);
     int32_t status = job_peek(frame, peek);
 
     if (joined == TUNNELCAP_KEPT || (joined < 0 && status >= 0))
@@ -47,7 +47,7 @@ static bool tells_tunnel(const tunnelcap_peek_result *peek)
     return !(peek->flags & TUNNELCAP_PEEK_FRAGMENT);
 }
 
-/* Enter a packet's tunnel into the report; where it is ESP, see what else it tells of its SA. */
+/* Enter a packet's tunnel into the summary; where it is ESP, see what else it tells of its SA. */
 static bool note(struct job *job, struct keyring *ring, const struct frame *frame,
                  const tunnelcap_peek_result *peek)
 {
@@ -75,42 +75,13 @@ static bool discover(struct job *job, struct keyring *ring, struct join *join)
 
             if (!frame->link.version)
                 continue;
-            status = look(job, join, frame, &peek);
+            status = look(join, frame, &peek);
             if (status >= 0 && status != TUNNELCAP_KEPT && is_wanted(job, peek.kind) &&
                 tells_tunnel(&peek) && !note(job, ring, frame, &peek))
                 return false;
         }
     }
     return false;
-}
-
-/* Nothing but RFC 6040 may change a packet: no clamp, no guard, no demands on checksums. */
-static int32_t set_tunnel(struct plane *plane, uint64_t id, const struct tunnel_identity *identity)
-{
-    tunnelcap_tunnel policy;
-    tunnelcap_ipip_config ipip;
-    tunnelcap_gre_config gre;
-
-    tunnelcap_tunnel_init(&policy, sizeof policy);
-    policy.flags = 0;
-    if (identity->kind == TUNNELCAP_KIND_IPIP) {
-        tunnelcap_ipip_config_init(&ipip, sizeof ipip);
-        ipip.outer.local = identity->local;
-        ipip.outer.remote = identity->remote;
-        return tunnelcap_table_set_ipip(plane->table, id, &policy, &ipip);
-    }
-    tunnelcap_gre_config_init(&gre, sizeof gre);
-    gre.outer.local = identity->local;
-    gre.outer.remote = identity->remote;
-    if (identity->has_key) {
-        gre.flags |= TUNNELCAP_GRE_KEY_IN;
-        gre.key_in = identity->key;
-    }
-    if (identity->udp_port) {
-        gre.flags |= TUNNELCAP_GRE_UDP | TUNNELCAP_GRE_UDP_ZERO_CHECKSUM;
-        gre.udp_port = identity->udp_port;
-    }
-    return tunnelcap_table_set_gre(plane->table, id, &policy, &gre);
 }
 
 /* What becomes of the packets of a tunnel that is ESP; the table has the SAs already. */
@@ -123,8 +94,9 @@ static int32_t esp_status(const struct keyring *ring, const struct tunnel *tunne
 
 static bool build_table(struct job *job, struct keyring *ring, struct plane *plane)
 {
-    const struct tunnel_set *set = &job->report.tunnels;
+    const struct tunnel_set *set = &job->summary.tunnels;
     uint32_t sas = keyring_seen(ring);
+    tunnelcap_tunnel policy = deploy_policy(0, 0);
     uint64_t id = 0;
 
     if (set->count > MOST_TUNNELS) {
@@ -135,11 +107,12 @@ static bool build_table(struct job *job, struct keyring *ring, struct plane *pla
     /* SAs are no more than the tunnels that have shown them. */
     if (!plane_open(plane, set->count, sas, ring->crypto))
         return false;
-    keyring_deploy(ring, plane, set->count);
+    /* Nothing but RFC 6040 may change a packet: no clamp, no guard, no demands on checksums. */
+    keyring_deploy(ring, plane, set->count, 0);
     for (struct tunnel *tunnel = set->first; tunnel; tunnel = tunnel->next)
         tunnel->status = tunnel->identity.kind == TUNNELCAP_KIND_ESP
                              ? esp_status(ring, tunnel)
-                             : set_tunnel(plane, ++id, &tunnel->identity);
+                             : deploy_tunnel(plane, ++id, tunnel, &policy);
     return plane_start(plane);
 }
 
@@ -153,7 +126,7 @@ static int32_t admit(const struct job *job, const tunnelcap_peek_result *peek)
         return TUNNELCAP_E_UNSUPPORTED;
     if (!tells_tunnel(peek))
         return TUNNELCAP_E_FRAGMENT;
-    tunnel = tunnel_set_find(&job->report.tunnels, &identity);
+    tunnel = tunnel_set_find(&job->summary.tunnels, &identity);
     return tunnel ? tunnel->status : TUNNELCAP_E_NO_TUNNEL;
 }
 
@@ -167,13 +140,13 @@ static void collect(struct job *job, struct join *join, struct burst *burst)
 
         if (!frame->link.version)
             continue;
-        status = look(job, join, frame, &peek);
+        status = look(join, frame, &peek);
         if (!is_wanted(job, peek.kind))
             continue;
         if (status >= 0 && status != TUNNELCAP_KEPT)
             status = admit(job, &peek);
         if (status < 0 || status == TUNNELCAP_KEPT) {
-            report_count(&job->report, status);
+            summary_count(&job->summary, status);
             continue;
         }
         burst->pkts[burst->count] = frame_packet(frame);
@@ -199,12 +172,12 @@ static bool carry(struct job *job, struct plane *plane, struct burst *burst)
     if (!burst->count)
         return true;
     if (!plane_carry(plane, tunnelcap_table_decap, burst->pkts, burst->count,
-                     source_time_ns(&job->source, burst->frames[0])))
+                     burst->frames[0]->time_ns))
         return false;
     for (uint32_t i = 0; i < burst->count; i++) {
         const tunnelcap_pkt *pkt = &burst->pkts[i];
 
-        report_count(&job->report, plane->results[i].status);
+        summary_count(&job->summary, plane->results[i].status);
         if (is_output(job, &plane->results[i]) &&
             !sink_write(&job->sink, burst->frames[i]->header.ts, pkt->buf + pkt->off, pkt->len,
                         pkt->len))

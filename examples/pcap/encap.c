@@ -136,10 +136,10 @@ static bool carry_batch(struct job *job, struct way *way)
     }
     if (!count)
         return true;
-    if (!go(way, pkts, count, source_time_ns(&job->source, frames[0])))
+    if (!go(way, pkts, count, frames[0]->time_ns))
         return false;
     for (uint32_t i = 0; i < count; i++) {
-        report_count(&job->report, pkts[i].status);
+        summary_count(&job->summary, pkts[i].status);
         if (pkts[i].status >= 0 && !sink_write(&job->sink, frames[i]->header.ts,
                                                pkts[i].buf + pkts[i].off, pkts[i].len, pkts[i].len))
             return false;
@@ -174,11 +174,11 @@ static struct tunnel_identity identify(const config_tunnel *tunnel)
 }
 
 /* Report the tunnel with what was counted for it. */
-static bool report_tunnel(struct job *job, const struct way *way)
+static bool enter_tunnel(struct job *job, const struct way *way)
 {
     bool by_sa = way->sa.esp != NULL;
     struct tunnel_identity identity = by_sa ? outbound_identify(&way->sa) : identify(&way->tunnel);
-    struct tunnel *row = tunnel_set_add(&job->report.tunnels, &identity);
+    struct tunnel *row = tunnel_set_add(&job->summary.tunnels, &identity);
     tunnelcap_stats stats;
 
     if (!row)
@@ -203,7 +203,7 @@ bool verb_encap(struct job *job)
 {
     struct way way = {0};
     bool carried = open_way(&way, &job->args) && job_open_sink(job, DLT_RAW) &&
-                   carry_all(job, &way) && report_tunnel(job, &way) &&
+                   carry_all(job, &way) && enter_tunnel(job, &way) &&
                    write_esp_sa(&job->args, &way);
 
     plane_close(&way.plane);

@@ -19,7 +19,7 @@ static void look_for_syn(struct job *job, const struct frame *frame,
         pkt.off += peek->payload;
         pkt.len -= peek->payload;
     }
-    capture_count_syn(job->report.capture, &pkt, tunnelled);
+    capture_count_syn(job->summary.capture, &pkt, tunnelled);
 }
 
 static bool look_at(struct job *job, const struct frame *frame)
@@ -27,11 +27,11 @@ static bool look_at(struct job *job, const struct frame *frame)
     tunnelcap_peek_result peek;
     int32_t status;
 
-    capture_count_frame(job->report.capture, frame);
+    capture_count_frame(job->summary.capture, frame);
     if (!frame->link.version)
         return true;
     status = job_peek(frame, &peek);
-    report_count(&job->report, status);
+    summary_count(&job->summary, status);
     if (status < 0)
         return true;
     look_for_syn(job, frame, &peek);
@@ -41,8 +41,8 @@ static bool look_at(struct job *job, const struct frame *frame)
 
 bool verb_info(struct job *job)
 {
-    job->report.capture = capture_new(pcap_datalink(job->source.pcap));
-    if (!job->report.capture)
+    job->summary.capture = capture_new(pcap_datalink(job->source.pcap));
+    if (!job->summary.capture)
         return false;
     while (job_read(job)) {
         if (!job->batch.count)

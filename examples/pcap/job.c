@@ -26,7 +26,7 @@ bool job_read(struct job *job)
 {
     if (!source_read(&job->source, &job->batch))
         return false;
-    job->report.frames = job->source.frames;
+    job->summary.frames = job->source.frames;
     return true;
 }
 
@@ -46,12 +46,13 @@ struct tunnel *job_note_tunnel(struct job *job, const struct frame *frame,
                                const tunnelcap_peek_result *peek)
 {
     struct tunnel_identity identity = tunnel_identify(peek);
-    struct tunnel *tunnel = tunnel_set_add(&job->report.tunnels, &identity);
+    struct tunnel *tunnel = tunnel_set_add(&job->summary.tunnels, &identity);
     tunnelcap_pkt pkt = frame_packet(frame);
 
     if (!tunnel)
         return NULL;
     tunnel->packets++;
+    tunnel->seen |= peek->flags;
     tunnel->bytes += link_ip_length(pkt.buf + pkt.off, pkt.len);
     return tunnel;
 }

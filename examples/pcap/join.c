@@ -59,11 +59,10 @@ static void exchange(struct join *join, struct frame *frame, uint32_t len)
     join->spare_cap = cap;
 }
 
-int32_t join_take(struct join *join, const struct source *source, struct frame *frame)
+int32_t join_take(struct join *join, struct frame *frame)
 {
-    uint64_t now_ns = source_time_ns(source, frame);
     tunnelcap_pkt pkt = frame_packet(frame);
-    uint32_t len = tunnelcap_reassembly_need(join->reassembly, &pkt, NULL, now_ns);
+    uint32_t len = tunnelcap_reassembly_need(join->reassembly, &pkt, NULL, frame->time_ns);
     tunnelcap_pkt out = {.off = SOURCE_HEADROOM};
     int32_t status;
 
@@ -71,7 +70,8 @@ int32_t join_take(struct join *join, const struct source *source, struct frame *
         return TUNNELCAP_E_NOMEM;
     out.buf = join->spare;
     out.cap = join->spare_cap;
-    status = tunnelcap_reassembly_add(join->reassembly, &pkt, NULL, now_ns, len ? &out : NULL);
+    status =
+        tunnelcap_reassembly_add(join->reassembly, &pkt, NULL, frame->time_ns, len ? &out : NULL);
     if (status == TUNNELCAP_OK)
         exchange(join, frame, out.len);
     return status;

@@ -24,7 +24,7 @@ bool join_open(struct join *join);
  * Take the IP packet of a frame. TUNNELCAP_WHOLE: it was no fragment. TUNNELCAP_OK: it has
  * completed a datagram, which is now the frame's packet. Else it is kept, or of no use.
  */
-int32_t join_take(struct join *join, const struct source *source, struct frame *frame);
+int32_t join_take(struct join *join, struct frame *frame);
 
 /* Forget what is incomplete; harmless on one that could not be opened. */
 void join_close(struct join *join);

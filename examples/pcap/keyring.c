@@ -2,6 +2,8 @@
 /* Copyright (c) 2026, The tunnelcap authors */
 #include "keyring.h"
 
+#include "deploy.h"
+
 #include <err.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -158,7 +160,8 @@ static int32_t note_status(const struct keyring *ring, const struct key *key, in
     return status;
 }
 
-static int32_t deploy(const struct keyring *ring, struct key *key, struct plane *plane, uint64_t id)
+static int32_t deploy(const struct keyring *ring, struct key *key, struct plane *plane, uint64_t id,
+                      uint32_t flags)
 {
     uint8_t mode = key->mode == SA_FILE_MODE_AUTO ? TUNNELCAP_ESP_TUNNEL : key->mode;
     tunnelcap_tunnel policy;
@@ -169,20 +172,20 @@ static int32_t deploy(const struct keyring *ring, struct key *key, struct plane 
     status = make_inbound(ring, key, mode, &key->esp);
     if (status < 0)
         return status;
-    tunnelcap_tunnel_init(&policy, sizeof policy);
-    policy.flags = 0;
+    key->inner_mtu = tunnelcap_esp_inner_mtu(key->esp, DEPLOY_PATH_MTU);
+    policy = deploy_policy(flags, key->inner_mtu);
     policy.mtu = UINT16_MAX;
     status = tunnelcap_table_set_esp(plane->table, id, &policy, NULL);
     return status < 0 ? status : tunnelcap_table_set_sa(plane->table, id, key->esp);
 }
 
-void keyring_deploy(struct keyring *ring, struct plane *plane, uint64_t id)
+void keyring_deploy(struct keyring *ring, struct plane *plane, uint64_t id, uint32_t flags)
 {
     for (size_t i = 0; ring->file && i < ring->file->count; i++) {
         struct key *key = &ring->keys[i];
 
         if (key->seen)
-            key->status = note_status(ring, key, deploy(ring, key, plane, ++id));
+            key->status = note_status(ring, key, deploy(ring, key, plane, ++id, flags));
     }
 }
 

@@ -19,6 +19,7 @@ struct key {
     bool seen;          /* a packet with its SPI is in the capture */
     bool settled;       /* one was verified: what it told stands above */
     int32_t status;     /* negative: why its packets cannot be decrypted */
+    uint32_t inner_mtu; /* largest inner packet on a path of DEPLOY_PATH_MTU; 0 until deployed */
 };
 
 /* Empty when all zero. */
@@ -44,8 +45,9 @@ bool keyring_learn(struct keyring *ring, struct key *key, const tunnelcap_pkt *p
 uint32_t keyring_seen(const struct keyring *ring);
 
 /* Give the SAs that were seen to a table in change, each as a tunnel of its own with the ids
- * behind `id`. What becomes of each stands in its status, and is told where it is of no use. */
-void keyring_deploy(struct keyring *ring, struct plane *plane, uint64_t id);
+ * behind `id` and those flags, TUNNELCAP_TUNNEL_. What becomes of each stands in its status, and is
+ * told where it is of no use. */
+void keyring_deploy(struct keyring *ring, struct plane *plane, uint64_t id, uint32_t flags);
 
 /* Write Wireshark's table of these SAs. False after a message. */
 bool keyring_write_esp_sa(const struct keyring *ring, const char *path);

@@ -19,14 +19,14 @@ static bool (*const verbs[])(struct job *) = {
     [VERB_INFO] = verb_info,
 };
 
-static bool print_report(const struct job *job)
+static bool print_summary(const struct job *job)
 {
     bool to_stdout = !job->args.output || strcmp(job->args.output, "-");
-    bool printed = job->args.json ? report_print_json(&job->report, stdout)
-                                  : report_print_text(&job->report, to_stdout ? stdout : stderr);
+    bool printed = job->args.json ? summary_print_json(&job->summary, stdout)
+                                  : summary_print_text(&job->summary, to_stdout ? stdout : stderr);
 
     if (!printed)
-        warn("report");
+        warn("summary");
     return printed;
 }
 
@@ -34,9 +34,9 @@ static bool run(struct job *job)
 {
     if (!source_open(&job->source, job->args.input) || !verbs[job->args.verb](job))
         return false;
-    job->report.writes = job->args.output != NULL;
-    job->report.written = job->sink.written;
-    return (!job->report.writes || sink_commit(&job->sink)) && print_report(job);
+    job->summary.writes = job->args.output != NULL;
+    job->summary.written = job->sink.written;
+    return (!job->summary.writes || sink_commit(&job->sink)) && print_summary(job);
 }
 
 int main(int argc, char **argv)
@@ -52,11 +52,11 @@ int main(int argc, char **argv)
     case ARGS_RUN:
         break;
     }
-    report_begin(&job.report);
+    summary_begin(&job.summary);
     done = run(&job);
     sink_abandon(&job.sink);
     source_close(&job.source);
     batch_free(&job.batch);
-    report_end(&job.report);
+    summary_end(&job.summary);
     return done ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -124,13 +124,26 @@ bool source_rewind(struct source *source)
     return true;
 }
 
-static bool store_frame(struct frame *frame, int dlt, const struct pcap_pkthdr *header,
-                        const uint8_t *bytes)
+/* A pcapng file can name years that nanoseconds in 64 bits do not reach. */
+static uint64_t clamp_seconds(time_t seconds)
 {
+    const time_t most = INT64_MAX / 1000000000 - 1;
+
+    if (seconds < 0)
+        return 0;
+    return (uint64_t)(seconds < most ? seconds : most);
+}
+
+static bool store_frame(const struct source *source, struct frame *frame,
+                        const struct pcap_pkthdr *header, const uint8_t *bytes)
+{
+    uint64_t unit_ns = source->precision == PCAP_TSTAMP_PRECISION_NANO ? 1 : 1000;
     uint32_t needed = SOURCE_HEADROOM + header->caplen + SOURCE_TAILROOM;
 
     frame->header = *header;
-    frame->link = link_look(dlt, bytes, header->caplen);
+    frame->time_ns =
+        clamp_seconds(header->ts.tv_sec) * 1000000000 + (uint64_t)header->ts.tv_usec * unit_ns;
+    frame->link = link_look(pcap_datalink(source->pcap), bytes, header->caplen);
     if (frame->cap < needed) {
         uint8_t *grown = realloc(frame->buf, needed);
 
@@ -145,8 +158,6 @@ static bool store_frame(struct frame *frame, int dlt, const struct pcap_pkthdr *
 
 bool source_read(struct source *source, struct batch *batch)
 {
-    int dlt = pcap_datalink(source->pcap);
-
     batch->count = 0;
     while (batch->count < SOURCE_BATCH) {
         struct frame *frame = &batch->frames[batch->count];
@@ -162,7 +173,7 @@ bool source_read(struct source *source, struct batch *batch)
                   pcap_geterr(source->pcap));
             return false;
         }
-        if (!store_frame(frame, dlt, header, bytes)) {
+        if (!store_frame(source, frame, header, bytes)) {
             warn("%s", source->name);
             return false;
         }
@@ -206,12 +217,4 @@ tunnelcap_pkt frame_packet(const struct frame *frame)
         .off = SOURCE_HEADROOM + frame->link.offset,
         .len = frame->header.caplen - frame->link.offset,
     };
-}
-
-uint64_t source_time_ns(const struct source *source, const struct frame *frame)
-{
-    uint64_t unit = source->precision == PCAP_TSTAMP_PRECISION_NANO ? 1 : 1000;
-
-    return (uint64_t)frame->header.ts.tv_sec * 1000000000 +
-           (uint64_t)frame->header.ts.tv_usec * unit;
 }

@@ -21,6 +21,7 @@ enum {
 
 struct frame {
     struct pcap_pkthdr header;
+    uint64_t time_ns; /* since 1970 */
     struct link_view link;
     uint8_t *buf; /* SOURCE_HEADROOM bytes, then the frame, then SOURCE_TAILROOM bytes */
     uint32_t cap;
@@ -61,8 +62,5 @@ uint8_t *frame_bytes(const struct frame *frame);
 
 /* The IP packet of a frame, with what lies behind it in the frame; it must have one. */
 tunnelcap_pkt frame_packet(const struct frame *frame);
-
-/* Time of a frame in nanoseconds, its fraction counted in the source's precision. */
-uint64_t source_time_ns(const struct source *source, const struct frame *frame);
 
 #endif

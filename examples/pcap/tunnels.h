@@ -26,6 +26,7 @@ struct tunnel {
     struct tunnel *next; /* in order of appearance */
     uint64_t packets;
     uint64_t bytes;  /* of outer IP packets */
+    uint32_t seen;   /* TUNNELCAP_PEEK_ flags of its packets */
     struct key *key; /* ESP: the SA that decrypts it; NULL if there is none */
     int32_t status;  /* negative: why packets of this tunnel cannot be carried */
 };
@@ -51,7 +52,7 @@ struct tunnel *tunnel_set_add(struct tunnel_set *set, const struct tunnel_identi
 /* Give back the memory of a set. */
 void tunnel_set_free(struct tunnel_set *set);
 
-/* Name a kind of tunnel, as --only and the reports do. */
+/* Name a kind of tunnel, as --only and the summaries do. */
 const char *tunnel_kind_name(uint8_t kind);
 
 /* The kind of that name; TUNNELCAP_KIND_NONE if there is none. */

@@ -8,16 +8,16 @@
 
 #include "args.h"
 #include "plane.h"
-#include "report.h"
 #include "sink.h"
 #include "source.h"
+#include "summary.h"
 
 struct job {
     struct args args;
     struct source source; /* open */
     struct sink sink;     /* opened by the verb */
     struct batch batch;   /* of the source */
-    struct report report;
+    struct summary summary;
 };
 
 /* Open the output for packets of this libpcap link type. False after a message. */
@@ -32,7 +32,7 @@ bool job_read(struct job *job);
  */
 int32_t job_peek(const struct frame *frame, tunnelcap_peek_result *peek);
 
-/* Enter the tunnel of a packet, looked at with success, into the report and count the packet
+/* Enter the tunnel of a packet, looked at with success, into the summary and count the packet
  * there. NULL after a message. */
 struct tunnel *job_note_tunnel(struct job *job, const struct frame *frame,
                                const tunnelcap_peek_result *peek);

@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026, The tunnelcap authors */
-#include "report.h"
+#include "summary.h"
 
 #include "address.h"
 
 #include <inttypes.h>
 
-void report_begin(struct report *report)
+void summary_begin(struct summary *summary)
 {
-    *report = (struct report){0};
-    while (
-        report->status_count < REPORT_STATUSES &&
-        !tunnelcap_status_at(report->status_count, &report->statuses[report->status_count].status))
-        report->status_count++;
+    *summary = (struct summary){0};
+    while (summary->status_count < SUMMARY_STATUSES &&
+           !tunnelcap_status_at(summary->status_count,
+                                &summary->statuses[summary->status_count].status))
+        summary->status_count++;
 }
 
-void report_count(struct report *report, int32_t status)
+void summary_count(struct summary *summary, int32_t status)
 {
-    report->packets++;
-    for (uint32_t i = 0; i < report->status_count; i++) {
-        if (report->statuses[i].status == status) {
-            report->statuses[i].count++;
+    summary->packets++;
+    for (uint32_t i = 0; i < summary->status_count; i++) {
+        if (summary->statuses[i].status == status) {
+            summary->statuses[i].count++;
             return;
         }
     }
@@ -49,26 +49,26 @@ static void print_tunnels(const struct tunnel_set *set, FILE *out)
     }
 }
 
-bool report_print_text(const struct report *report, FILE *out)
+bool summary_print_text(const struct summary *summary, FILE *out)
 {
-    fprintf(out, "%" PRIu64 " frames, %" PRIu64 " packets", report->frames, report->packets);
-    if (report->writes)
-        fprintf(out, ", %" PRIu64 " written", report->written);
+    fprintf(out, "%" PRIu64 " frames, %" PRIu64 " packets", summary->frames, summary->packets);
+    if (summary->writes)
+        fprintf(out, ", %" PRIu64 " written", summary->written);
     fputc('\n', out);
-    for (uint32_t i = 0; i < report->status_count; i++) {
-        if (report->statuses[i].count)
-            fprintf(out, "%12" PRIu64 "  %-16s %s\n", report->statuses[i].count,
-                    tunnelcap_status_name(report->statuses[i].status),
-                    tunnelcap_status_text(report->statuses[i].status));
+    for (uint32_t i = 0; i < summary->status_count; i++) {
+        if (summary->statuses[i].count)
+            fprintf(out, "%12" PRIu64 "  %-16s %s\n", summary->statuses[i].count,
+                    tunnelcap_status_name(summary->statuses[i].status),
+                    tunnelcap_status_text(summary->statuses[i].status));
     }
-    if (report->tunnels.count)
-        print_tunnels(&report->tunnels, out);
-    if (report->capture)
-        capture_print(report->capture, out);
+    if (summary->tunnels.count)
+        print_tunnels(&summary->tunnels, out);
+    if (summary->capture)
+        capture_print(summary->capture, out);
     return !fflush(out) && !ferror(out);
 }
 
-void report_put(json_t *object, const char *name, uint64_t count)
+void summary_put(json_t *object, const char *name, uint64_t count)
 {
     json_object_set_new(object, name, json_integer((json_int_t)count));
 }
@@ -83,45 +83,45 @@ static json_t *tunnel_json(const struct tunnel *tunnel)
     json_object_set_new(object, "local", json_string(address_text(&identity->local, text)));
     json_object_set_new(object, "remote", json_string(address_text(&identity->remote, text)));
     if (identity->kind == TUNNELCAP_KIND_ESP)
-        report_put(object, "spi", identity->key);
+        summary_put(object, "spi", identity->key);
     else
         json_object_set_new(object, "key",
                             identity->has_key ? json_integer(identity->key) : json_null());
     if (identity->udp_port)
-        report_put(object, "udp_port", identity->udp_port);
-    report_put(object, "packets", tunnel->packets);
-    report_put(object, "bytes", tunnel->bytes);
+        summary_put(object, "udp_port", identity->udp_port);
+    summary_put(object, "packets", tunnel->packets);
+    summary_put(object, "bytes", tunnel->bytes);
     return object;
 }
 
-static json_t *report_json(const struct report *report)
+static json_t *summary_json(const struct summary *summary)
 {
     json_t *status = json_object();
     json_t *tunnels = json_array();
     json_t *root = json_object();
 
     /* Readers may count on OK; the other statuses stand there where they have occurred. */
-    for (uint32_t i = 0; i < report->status_count; i++) {
-        if (report->statuses[i].count || report->statuses[i].status == TUNNELCAP_OK)
-            report_put(status, tunnelcap_status_name(report->statuses[i].status),
-                       report->statuses[i].count);
+    for (uint32_t i = 0; i < summary->status_count; i++) {
+        if (summary->statuses[i].count || summary->statuses[i].status == TUNNELCAP_OK)
+            summary_put(status, tunnelcap_status_name(summary->statuses[i].status),
+                        summary->statuses[i].count);
     }
-    for (const struct tunnel *tunnel = report->tunnels.first; tunnel; tunnel = tunnel->next)
+    for (const struct tunnel *tunnel = summary->tunnels.first; tunnel; tunnel = tunnel->next)
         json_array_append_new(tunnels, tunnel_json(tunnel));
-    report_put(root, "frames", report->frames);
-    report_put(root, "packets", report->packets);
-    if (report->writes)
-        report_put(root, "written", report->written);
+    summary_put(root, "frames", summary->frames);
+    summary_put(root, "packets", summary->packets);
+    if (summary->writes)
+        summary_put(root, "written", summary->written);
     json_object_set_new(root, "status", status);
     json_object_set_new(root, "tunnels", tunnels);
-    if (report->capture)
-        capture_add_json(report->capture, root);
+    if (summary->capture)
+        capture_add_json(summary->capture, root);
     return root;
 }
 
-bool report_print_json(const struct report *report, FILE *out)
+bool summary_print_json(const struct summary *summary, FILE *out)
 {
-    json_t *root = report_json(report);
+    json_t *root = summary_json(summary);
     bool printed =
         root && !json_dumpf(root, out, JSON_COMPACT) && fputc('\n', out) != EOF && !fflush(out);
 
@@ -129,8 +129,8 @@ bool report_print_json(const struct report *report, FILE *out)
     return printed;
 }
 
-void report_end(struct report *report)
+void summary_end(struct summary *summary)
 {
-    capture_free(report->capture);
-    tunnel_set_free(&report->tunnels);
+    capture_free(summary->capture);
+    tunnel_set_free(&summary->tunnels);
 }

@@ -3,15 +3,15 @@
 /*
  * What a run counted, for people and for machines.
  */
-#ifndef PCAP_REPORT_H
-#define PCAP_REPORT_H
+#ifndef PCAP_SUMMARY_H
+#define PCAP_SUMMARY_H
 
 #include "capture.h"
 #include "tunnels.h"
 
-enum { REPORT_STATUSES = 64 }; /* more than the library has */
+enum { SUMMARY_STATUSES = 64 }; /* more than the library has */
 
-struct report {
+struct summary {
     uint64_t frames;  /* read */
     uint64_t packets; /* went through the operation, refused ones included */
     uint64_t written; /* packets in the output */
@@ -20,25 +20,25 @@ struct report {
     struct {
         int32_t status;
         uint64_t count;
-    } statuses[REPORT_STATUSES]; /* in the library's order */
+    } statuses[SUMMARY_STATUSES]; /* in the library's order */
     uint32_t status_count;
     struct capture *capture; /* of `info`: what is in the frames, or NULL */
 };
 
-void report_begin(struct report *report);
+void summary_begin(struct summary *summary);
 
 /* Count a packet and what became of it. */
-void report_count(struct report *report, int32_t status);
+void summary_count(struct summary *summary, int32_t status);
 
 /* Print for a person. False if that fails. */
-bool report_print_text(const struct report *report, FILE *out);
+bool summary_print_text(const struct summary *summary, FILE *out);
 
 /* Print as one JSON object. False if that fails. */
-bool report_print_json(const struct report *report, FILE *out);
+bool summary_print_json(const struct summary *summary, FILE *out);
 
-void report_end(struct report *report);
+void summary_end(struct summary *summary);
 
 /* Add a count to a JSON object. */
-void report_put(json_t *object, const char *name, uint64_t count);
+void summary_put(json_t *object, const char *name, uint64_t count);
 
 #endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, The tunnelcap authors */
+#include "deploy.h"
+
+enum { TCP4_HEADERS = 40, TCP6_HEADERS = 60 };
+
+static uint16_t limit_of(uint32_t inner_mtu, uint32_t headers, uint32_t floor)
+{
+    return (uint16_t)(inner_mtu < floor + headers ? floor : inner_mtu - headers);
+}
+
+tunnelcap_tunnel deploy_policy(uint32_t flags, uint32_t inner_mtu)
+{
+    tunnelcap_tunnel policy;
+
+    tunnelcap_tunnel_init(&policy, sizeof policy);
+    policy.flags = flags;
+    policy.limit4 = limit_of(inner_mtu, TCP4_HEADERS, TUNNELCAP_MSS_FLOOR4);
+    policy.limit6 = limit_of(inner_mtu, TCP6_HEADERS, TUNNELCAP_MSS_FLOOR6);
+    return policy;
+}
+
+static tunnelcap_ipip_config ipip_of(const struct tunnel_identity *identity)
+{
+    tunnelcap_ipip_config config;
+
+    tunnelcap_ipip_config_init(&config, sizeof config);
+    config.outer.local = identity->local;
+    config.outer.remote = identity->remote;
+    return config;
+}
+
+static tunnelcap_gre_config gre_of(const struct tunnel_identity *identity)
+{
+    tunnelcap_gre_config config;
+
+    tunnelcap_gre_config_init(&config, sizeof config);
+    config.outer.local = identity->local;
+    config.outer.remote = identity->remote;
+    if (identity->has_key) {
+        config.flags |= TUNNELCAP_GRE_KEY_IN;
+        config.key_in = identity->key;
+    }
+    if (identity->udp_port) {
+        config.flags |= TUNNELCAP_GRE_UDP | TUNNELCAP_GRE_UDP_ZERO_CHECKSUM;
+        config.udp_port = identity->udp_port;
+    }
+    return config;
+}
+
+/* The far end is taken to send what it would receive: the same key, checksums, numbers. */
+static uint32_t inner_mtu_of_gre(const struct tunnel *tunnel)
+{
+    tunnelcap_gre_config config = gre_of(&tunnel->identity);
+    tunnelcap_gre *gre = NULL;
+    uint32_t mtu = 0;
+
+    if (tunnel->identity.has_key)
+        config.flags |= TUNNELCAP_GRE_KEY_OUT;
+    if (tunnel->seen & TUNNELCAP_PEEK_CHECKSUM)
+        config.flags |= TUNNELCAP_GRE_CHECKSUM;
+    if (tunnel->seen & TUNNELCAP_PEEK_SEQUENCE)
+        config.flags |= TUNNELCAP_GRE_SEQUENCE;
+    if (tunnelcap_gre_new(&config, NULL, &gre) >= 0)
+        mtu = tunnelcap_gre_inner_mtu(gre, DEPLOY_PATH_MTU);
+    tunnelcap_gre_free(gre);
+    return mtu;
+}
+
+static uint32_t inner_mtu_of_ipip(const struct tunnel *tunnel)
+{
+    tunnelcap_ipip_config config = ipip_of(&tunnel->identity);
+    tunnelcap_ipip *ipip = NULL;
+    uint32_t mtu = 0;
+
+    if (tunnelcap_ipip_new(&config, NULL, &ipip) >= 0)
+        mtu = tunnelcap_ipip_inner_mtu(ipip, DEPLOY_PATH_MTU);
+    tunnelcap_ipip_free(ipip);
+    return mtu;
+}
+
+uint32_t deploy_inner_mtu(const struct tunnel *tunnel)
+{
+    return tunnel->identity.kind == TUNNELCAP_KIND_IPIP ? inner_mtu_of_ipip(tunnel)
+                                                        : inner_mtu_of_gre(tunnel);
+}
+
+int32_t deploy_tunnel(struct plane *plane, uint64_t id, const struct tunnel *tunnel,
+                      const tunnelcap_tunnel *policy)
+{
+    tunnelcap_ipip_config ipip;
+    tunnelcap_gre_config gre;
+
+    if (tunnel->identity.kind == TUNNELCAP_KIND_IPIP) {
+        ipip = ipip_of(&tunnel->identity);
+        return tunnelcap_table_set_ipip(plane->table, id, policy, &ipip);
+    }
+    gre = gre_of(&tunnel->identity);
+    return tunnelcap_table_set_gre(plane->table, id, policy, &gre);
+}
