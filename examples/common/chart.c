@@ -121,14 +121,16 @@ const char *chart_number(char text[CHART_NUMBER_SIZE], uint64_t value, const cha
 
 uint64_t chart_ceiling(uint64_t value)
 {
-    static const uint64_t round[] = {1, 2, 4, 5, 6, 8};
+    static const uint64_t tenths[] = {10, 12, 15, 20, 25, 30, 40, 50, 60, 80};
 
+    if (value <= 10) /* there is no half */
+        return value == 7 ? 8 : value == 9 ? 10 : value ? value : 1;
     for (uint64_t power = 1;; power *= 10) {
-        for (size_t i = 0; i < sizeof round / sizeof round[0]; i++) {
-            if (round[i] > UINT64_MAX / power)
+        for (size_t i = 0; i < sizeof tenths / sizeof tenths[0]; i++) {
+            if (tenths[i] > UINT64_MAX / power)
                 return UINT64_MAX;
-            if (round[i] * power >= value)
-                return round[i] * power;
+            if (tenths[i] * power >= value)
+                return tenths[i] * power;
         }
         if (power > UINT64_MAX / 10)
             return UINT64_MAX;

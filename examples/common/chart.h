@@ -68,8 +68,8 @@ const char *chart_colour(const chart_style *style, enum chart_colour colour);
  * the nearest. Returns the text. */
 const char *chart_number(char text[CHART_NUMBER_SIZE], uint64_t value, const char *unit);
 
-/* The least of 1, 2, 4, 5, 6, 8 times a power of ten that is not below a value: where an axis
- * may end. At least 1. */
+/* The least round number that is not below a value: where an axis may end. From 10 on these are
+ * 1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8 times a power of ten. At least 1. */
 uint64_t chart_ceiling(uint64_t value);
 
 /*

@@ -14,6 +14,7 @@
 #include <string.h>
 
 enum { LEAST_SPI = 256 }; /* RFC 4303 2.1 */
+enum { ANY_OPERANDS = -1 /* one or more */, MOST_TUNNELS = 256, MOST_LISTED = 100 };
 
 enum option_id {
     OPTION_JSON,
@@ -28,11 +29,15 @@ enum option_id {
     OPTION_FORCE,
     OPTION_KEYS,
     OPTION_SPI,
-    OPTION_WRITE_ESP_SA
+    OPTION_WRITE_ESP_SA,
+    OPTION_HTML,
+    OPTION_TUNNELS,
+    OPTION_TOP,
+    OPTION_ASCII
 };
 
 static const struct option options[] = {
-    {"json", no_argument, NULL, OPTION_JSON},
+    {"json", optional_argument, NULL, OPTION_JSON},
     {"help", no_argument, NULL, OPTION_HELP},
     {"version", no_argument, NULL, OPTION_VERSION},
     {"only", required_argument, NULL, OPTION_ONLY},
@@ -45,6 +50,10 @@ static const struct option options[] = {
     {"keys", required_argument, NULL, OPTION_KEYS},
     {"spi", required_argument, NULL, OPTION_SPI},
     {"write-esp-sa", required_argument, NULL, OPTION_WRITE_ESP_SA},
+    {"html", required_argument, NULL, OPTION_HTML},
+    {"tunnels", required_argument, NULL, OPTION_TUNNELS},
+    {"top", required_argument, NULL, OPTION_TOP},
+    {"ascii", no_argument, NULL, OPTION_ASCII},
     {0},
 };
 
@@ -65,6 +74,10 @@ static const struct {
     [VERB_CLAMP] = {"clamp", 1u << OPTION_MSS | 1u << OPTION_MSS6 | 1u << OPTION_FORCE,
                     1u << OPTION_MSS, 2},
     [VERB_INFO] = {"info", 0, 0, 1},
+    [VERB_REPORT] = {"report",
+                     1u << OPTION_KEYS | 1u << OPTION_HTML | 1u << OPTION_TUNNELS |
+                         1u << OPTION_TOP | 1u << OPTION_ASCII,
+                     0, ANY_OPERANDS},
 };
 
 static const char usage[] =
@@ -74,8 +87,12 @@ static const char usage[] =
     "       tunnelcap-pcap [--json] encap --keys FILE --spi N|--tunnel esp,spi=N[,...] IN OUT\n"
     "       tunnelcap-pcap [--json] clamp --mss N [--mss6 N] [--force] IN OUT\n"
     "       tunnelcap-pcap [--json] info IN\n"
+    "       tunnelcap-pcap [--json[=FILE]] report [--html FILE] [--keys FILE] [--tunnels N] [--top "
+    "N]\n"
+    "                                             [--ascii] IN...\n"
     "\n"
-    "Carry the packets of a capture file out of or into tunnels, or clamp their MSS.\n"
+    "Carry the packets of a capture file out of or into tunnels, clamp their MSS, or report what\n"
+    "went through the tunnels of captures.\n"
     "\n"
     "  --only KIND      decap: only GRE (in UDP too), IP-in-IP or ESP\n"
     "  --ethernet       decap: write Ethernet payloads instead of IP packets\n"
@@ -83,14 +100,20 @@ static const char usage[] =
     "                   for gre also key=N, csum, seq, udp;\n"
     "                   esp, then spi=N, seq=N, iv=N, mode=tunnel|transport, ttl=N, udp\n"
     "  --config FILE    encap: take the tunnel of that name from a gateway's configuration\n"
-    "  --keys FILE      decap, encap: security associations for ESP, as tunnelcap-sa/1 JSON,\n"
+    "  --keys FILE      decap, encap, report: security associations for ESP, as tunnelcap-sa/1 "
+    "JSON,\n"
     "                   as \"ip xfrm state\" has them, or as Wireshark's esp_sa\n"
     "  --spi N          encap: encrypt by the security association of this SPI\n"
     "  --write-esp-sa FILE  decap, encap: write the keys for Wireshark\n"
     "  --mss N          clamp: largest MSS over IPv4, and over IPv6 without --mss6\n"
     "  --mss6 N         clamp: largest MSS over IPv6\n"
     "  --force          clamp: also below 536 (IPv4) and 1220 (IPv6)\n"
-    "  --json           print the counts as JSON\n"
+    "  --html FILE      report: also write a page with plots\n"
+    "  --tunnels N      report: follow the N tunnels that carry most one by one; 16\n"
+    "  --top N          report: list N talkers of each kind; 10\n"
+    "  --ascii          report: draw charts in ASCII\n"
+    "  --json           print the counts, or the report, as JSON; --json=FILE for the report:\n"
+    "                   write it into a file beside what is printed\n"
     "  --help, --version\n"
     "\n"
     "IN and OUT are pcap files, IN also pcapng; \"-\" is standard input or output.\n";
@@ -136,11 +159,34 @@ static bool read_spi(const char *text, uint32_t *spi)
     return true;
 }
 
+static bool read_count(const char *option, const char *text, uint32_t most, uint32_t *count)
+{
+    uint64_t number;
+
+    if (!args_number(text, 0, most, &number)) {
+        warnx("--%s %s: not a number from 0 to %u", option, text, most);
+        return false;
+    }
+    *count = (uint32_t)number;
+    return true;
+}
+
 static bool take_option(struct args *args, int id)
 {
     switch (id) {
     case OPTION_JSON:
         args->json = true;
+        args->json_file = optarg;
+        return true;
+    case OPTION_HTML:
+        args->html = optarg;
+        return true;
+    case OPTION_TUNNELS:
+        return read_count("tunnels", optarg, MOST_TUNNELS, &args->tunnels);
+    case OPTION_TOP:
+        return read_count("top", optarg, MOST_LISTED, &args->top);
+    case OPTION_ASCII:
+        args->ascii = true;
         return true;
     case OPTION_ONLY:
         args->only = tunnel_kind_parse(optarg);
@@ -184,7 +230,7 @@ static bool find_verb(const char *name, enum verb *verb)
             return true;
         }
     }
-    warnx("%s: not decap, encap, clamp or info", name);
+    warnx("%s: not decap, encap, clamp, info or report", name);
     return false;
 }
 
@@ -245,20 +291,49 @@ static bool check_clamp(struct args *args)
                            check_floor(option6, args->mss6, TUNNELCAP_MSS_FLOOR6, "IPv6"));
 }
 
+/* One standard input can be read once, one standard output hold one thing. */
+static bool check_report(const struct args *args)
+{
+    uint32_t dashes = 0;
+
+    for (uint32_t i = 0; i < args->input_count; i++)
+        dashes += !strcmp(args->inputs[i], "-");
+    if (!args->input_count)
+        warnx("report: a file is missing");
+    else if (dashes > 1)
+        warnx("report: \"-\" stands for standard input once");
+    else if (args->html && !strcmp(args->html, "-"))
+        warnx("report: --html needs a file");
+    else if (args->json_file && !strcmp(args->json_file, "-"))
+        warnx("report: --json without a file prints to standard output");
+    else
+        return true;
+    return false;
+}
+
 static bool take_operands(struct args *args, int count, char **operands)
 {
     int wanted;
 
     if (count < 1) {
-        warnx("decap, encap, clamp or info is missing");
+        warnx("decap, encap, clamp, info or report is missing");
         return false;
     }
     if (!find_verb(operands[0], &args->verb))
         return false;
     wanted = verbs[args->verb].operands;
+    if (wanted == ANY_OPERANDS) {
+        args->inputs = operands + 1;
+        args->input_count = (uint32_t)count - 1;
+        return check_report(args);
+    }
     if (count - 1 != wanted) {
         warnx("%s: %d file%s wanted, %d given", operands[0], wanted, wanted == 1 ? "" : "s",
               count - 1);
+        return false;
+    }
+    if (args->json_file) {
+        warnx("--json=%s: %s prints to standard output only", args->json_file, operands[0]);
         return false;
     }
     args->input = operands[1];
@@ -284,7 +359,7 @@ enum args_outcome args_parse(int argc, char **argv, struct args *args)
     uint32_t seen = 0;
     int id;
 
-    *args = (struct args){0};
+    *args = (struct args){.tunnels = 16, .top = 10};
     while ((id = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (id == OPTION_HELP || id == OPTION_VERSION)
             return answer(id);

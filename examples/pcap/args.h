@@ -9,13 +9,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum verb { VERB_DECAP, VERB_ENCAP, VERB_CLAMP, VERB_INFO };
+enum verb { VERB_DECAP, VERB_ENCAP, VERB_CLAMP, VERB_INFO, VERB_REPORT };
 
 struct args {
     enum verb verb;
     const char *input;
-    const char *output; /* NULL for info */
+    const char *output;  /* NULL for info */
+    char *const *inputs; /* report: files, instead of `input` */
+    uint32_t input_count;
     bool json;
+    const char *json_file;    /* report: where that goes; NULL for standard output */
     bool ethernet;            /* decap: write Ethernet payloads */
     uint8_t only;             /* decap: TUNNELCAP_KIND_, NONE for all */
     const char *tunnel;       /* encap: a description, or a name in the configuration; or NULL */
@@ -26,6 +29,10 @@ struct args {
     uint16_t mss4;            /* clamp */
     uint16_t mss6;            /* clamp */
     bool force;               /* clamp: below the floors */
+    const char *html;         /* report: where to write a page, or NULL */
+    uint32_t tunnels;         /* report: to be followed one by one */
+    uint32_t top;             /* report: talkers in a list */
+    bool ascii;               /* report: charts without other characters */
 };
 
 enum args_outcome { ARGS_RUN, ARGS_DONE, ARGS_WRONG };

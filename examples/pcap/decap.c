@@ -12,8 +12,6 @@
 
 #include <err.h>
 
-enum { MOST_TUNNELS = 1 << 20 };
-
 /* Packets of one batch on their way through the data path. */
 struct burst {
     uint32_t count;
@@ -25,42 +23,6 @@ static bool is_wanted(const struct job *job, uint8_t kind)
 {
     return kind != TUNNELCAP_KIND_NONE &&
            (job->args.only == TUNNELCAP_KIND_NONE || job->args.only == kind);
-}
-
-/*
- * Look at a frame's packet; if that is a fragment, at the whole once its last fragment has come.
- * Until then the status is TUNNELCAP_KEPT, or why it is of no use.
- */
-static int32_t look(struct join *join, struct frame *frame, tunnelcap_peek_result *peek)
-{
-    int32_t joined = join_take(join, frame);
-    int32_t status = job_peek(frame, peek);
-
-    if (joined == TUNNELCAP_KEPT || (joined < 0 && status >= 0))
-        return joined;
-    return status;
-}
-
-/* A fragment does not tell which tunnel it belongs to: the key may be in another one. */
-static bool tells_tunnel(const tunnelcap_peek_result *peek)
-{
-    return !(peek->flags & TUNNELCAP_PEEK_FRAGMENT);
-}
-
-/* Enter a packet's tunnel into the summary; where it is ESP, see what else it tells of its SA. */
-static bool note(struct job *job, struct keyring *ring, const struct frame *frame,
-                 const tunnelcap_peek_result *peek)
-{
-    struct tunnel *tunnel = job_note_tunnel(job, frame, peek);
-    tunnelcap_pkt pkt = frame_packet(frame);
-
-    if (!tunnel)
-        return false;
-    if (peek->kind != TUNNELCAP_KIND_ESP || !ring->file)
-        return true;
-    if (tunnel->packets == 1)
-        tunnel->key = keyring_find(ring, &peek->dst, peek->key);
-    return !tunnel->key || keyring_learn(ring, tunnel->key, &pkt, peek);
 }
 
 static bool discover(struct job *job, struct keyring *ring, struct join *join)
@@ -75,45 +37,14 @@ static bool discover(struct job *job, struct keyring *ring, struct join *join)
 
             if (!frame->link.version)
                 continue;
-            status = look(join, frame, &peek);
+            status = join_look(join, frame, &peek);
             if (status >= 0 && status != TUNNELCAP_KEPT && is_wanted(job, peek.kind) &&
-                tells_tunnel(&peek) && !note(job, ring, frame, &peek))
+                join_tells_tunnel(&peek) &&
+                !keyring_note(ring, &job->summary.tunnels, frame, &peek))
                 return false;
         }
     }
     return false;
-}
-
-/* What becomes of the packets of a tunnel that is ESP; the table has the SAs already. */
-static int32_t esp_status(const struct keyring *ring, const struct tunnel *tunnel)
-{
-    if (!ring->file)
-        return TUNNELCAP_E_UNSUPPORTED;
-    return tunnel->key ? tunnel->key->status : TUNNELCAP_E_NO_TUNNEL;
-}
-
-static bool build_table(struct job *job, struct keyring *ring, struct plane *plane)
-{
-    const struct tunnel_set *set = &job->summary.tunnels;
-    uint32_t sas = keyring_seen(ring);
-    tunnelcap_tunnel policy = deploy_policy(0, 0);
-    uint64_t id = 0;
-
-    if (set->count > MOST_TUNNELS) {
-        warnx("%s: %u tunnels, at most %d can be carried", job->source.name, set->count,
-              MOST_TUNNELS);
-        return false;
-    }
-    /* SAs are no more than the tunnels that have shown them. */
-    if (!plane_open(plane, set->count, sas, ring->crypto))
-        return false;
-    /* Nothing but RFC 6040 may change a packet: no clamp, no guard, no demands on checksums. */
-    keyring_deploy(ring, plane, set->count, 0);
-    for (struct tunnel *tunnel = set->first; tunnel; tunnel = tunnel->next)
-        tunnel->status = tunnel->identity.kind == TUNNELCAP_KIND_ESP
-                             ? esp_status(ring, tunnel)
-                             : deploy_tunnel(plane, ++id, tunnel, &policy);
-    return plane_start(plane);
 }
 
 /* Why a packet cannot go through the data path, or OK. */
@@ -124,7 +55,7 @@ static int32_t admit(const struct job *job, const tunnelcap_peek_result *peek)
 
     if (peek->kind == TUNNELCAP_KIND_ESP && !job->args.keys)
         return TUNNELCAP_E_UNSUPPORTED;
-    if (!tells_tunnel(peek))
+    if (!join_tells_tunnel(peek))
         return TUNNELCAP_E_FRAGMENT;
     tunnel = tunnel_set_find(&job->summary.tunnels, &identity);
     return tunnel ? tunnel->status : TUNNELCAP_E_NO_TUNNEL;
@@ -140,7 +71,7 @@ static void collect(struct job *job, struct join *join, struct burst *burst)
 
         if (!frame->link.version)
             continue;
-        status = look(join, frame, &peek);
+        status = join_look(join, frame, &peek);
         if (!is_wanted(job, peek.kind))
             continue;
         if (status >= 0 && status != TUNNELCAP_KEPT)
@@ -208,7 +139,7 @@ bool verb_decap(struct job *job)
     struct join join = {0};
     bool carried = (!args->keys || keyring_open(&ring, args->keys)) && join_open(&join) &&
                    discover(job, &ring, &join) && source_rewind(&job->source) &&
-                   build_table(job, &ring, &plane) &&
+                   deploy_all(&plane, &job->summary.tunnels, &ring, 0) &&
                    job_open_sink(job, args->ethernet ? DLT_EN10MB : DLT_RAW) && join_open(&join) &&
                    carry_all(job, &plane, &join) &&
                    (!args->write_esp_sa || keyring_write_esp_sa(&ring, args->write_esp_sa));

@@ -2,7 +2,9 @@
 /* Copyright (c) 2026, The tunnelcap authors */
 #include "deploy.h"
 
-enum { TCP4_HEADERS = 40, TCP6_HEADERS = 60 };
+#include <err.h>
+
+enum { MOST_TUNNELS = 1 << 20, TCP4_HEADERS = 40, TCP6_HEADERS = 60 };
 
 static uint16_t limit_of(uint32_t inner_mtu, uint32_t headers, uint32_t floor)
 {
@@ -79,22 +81,52 @@ static uint32_t inner_mtu_of_ipip(const struct tunnel *tunnel)
     return mtu;
 }
 
-uint32_t deploy_inner_mtu(const struct tunnel *tunnel)
+/* Enter a GRE or IP-in-IP tunnel into a table in change. */
+static int32_t deploy(struct plane *plane, uint64_t id, struct tunnel *tunnel, uint32_t flags)
 {
-    return tunnel->identity.kind == TUNNELCAP_KIND_IPIP ? inner_mtu_of_ipip(tunnel)
-                                                        : inner_mtu_of_gre(tunnel);
-}
-
-int32_t deploy_tunnel(struct plane *plane, uint64_t id, const struct tunnel *tunnel,
-                      const tunnelcap_tunnel *policy)
-{
+    tunnelcap_tunnel policy;
     tunnelcap_ipip_config ipip;
     tunnelcap_gre_config gre;
 
+    tunnel->inner_mtu = tunnel->identity.kind == TUNNELCAP_KIND_IPIP ? inner_mtu_of_ipip(tunnel)
+                                                                     : inner_mtu_of_gre(tunnel);
+    policy = deploy_policy(flags, tunnel->inner_mtu);
     if (tunnel->identity.kind == TUNNELCAP_KIND_IPIP) {
         ipip = ipip_of(&tunnel->identity);
-        return tunnelcap_table_set_ipip(plane->table, id, policy, &ipip);
+        return tunnelcap_table_set_ipip(plane->table, id, &policy, &ipip);
     }
     gre = gre_of(&tunnel->identity);
-    return tunnelcap_table_set_gre(plane->table, id, policy, &gre);
+    return tunnelcap_table_set_gre(plane->table, id, &policy, &gre);
+}
+
+/* What becomes of the packets of a tunnel that is ESP; the table has the SAs already. */
+static int32_t esp_status(const struct keyring *ring, struct tunnel *tunnel)
+{
+    if (!ring->file)
+        return TUNNELCAP_E_UNSUPPORTED;
+    if (!tunnel->key)
+        return TUNNELCAP_E_NO_TUNNEL;
+    tunnel->inner_mtu = tunnel->key->inner_mtu;
+    return tunnel->key->status;
+}
+
+bool deploy_all(struct plane *plane, const struct tunnel_set *set, struct keyring *ring,
+                uint32_t flags)
+{
+    uint32_t sas = keyring_seen(ring);
+    uint64_t id = 0;
+
+    if (set->count > MOST_TUNNELS) {
+        warnx("%u tunnels, at most %d can be carried", set->count, MOST_TUNNELS);
+        return false;
+    }
+    /* SAs are no more than the tunnels that have shown them. */
+    if (!plane_open(plane, set->count, sas, ring->crypto))
+        return false;
+    keyring_deploy(ring, plane, set->count, flags);
+    for (struct tunnel *tunnel = set->first; tunnel; tunnel = tunnel->next)
+        tunnel->status = tunnel->identity.kind == TUNNELCAP_KIND_ESP
+                             ? esp_status(ring, tunnel)
+                             : deploy(plane, ++id, tunnel, flags);
+    return plane_start(plane);
 }

@@ -6,6 +6,7 @@
 #ifndef PCAP_DEPLOY_H
 #define PCAP_DEPLOY_H
 
+#include "keyring.h"
 #include "plane.h"
 #include "tunnels.h"
 
@@ -14,12 +15,12 @@ enum { DEPLOY_PATH_MTU = 1500 }; /* of the paths that no capture tells */
 /* The policy of a tunnel with these flags, TUNNELCAP_TUNNEL_, whose clamp is by that inner MTU. */
 tunnelcap_tunnel deploy_policy(uint32_t flags, uint32_t inner_mtu);
 
-/* Largest inner packet of a GRE or IP-in-IP tunnel on a path of DEPLOY_PATH_MTU; 0 after a
- * failure. */
-uint32_t deploy_inner_mtu(const struct tunnel *tunnel);
-
-/* Enter a GRE or IP-in-IP tunnel into a table in change, with no demands on checksums. */
-int32_t deploy_tunnel(struct plane *plane, uint64_t id, const struct tunnel *tunnel,
-                      const tunnelcap_tunnel *policy);
+/*
+ * Make a table of all tunnels of a capture, with these flags, TUNNELCAP_TUNNEL_, and no demands on
+ * checksums. Tunnels get ids from 1 on in their order, SAs those behind them; what becomes of each
+ * stands in its status. Without flags nothing but RFC 6040 changes a packet. False after a message.
+ */
+bool deploy_all(struct plane *plane, const struct tunnel_set *set, struct keyring *ring,
+                uint32_t flags);
 
 #endif

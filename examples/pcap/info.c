@@ -30,13 +30,13 @@ static bool look_at(struct job *job, const struct frame *frame)
     capture_count_frame(job->summary.capture, frame);
     if (!frame->link.version)
         return true;
-    status = job_peek(frame, &peek);
+    status = frame_peek(frame, &peek);
     summary_count(&job->summary, status);
     if (status < 0)
         return true;
     look_for_syn(job, frame, &peek);
     return peek.kind == TUNNELCAP_KIND_NONE || peek.flags & TUNNELCAP_PEEK_FRAGMENT ||
-           job_note_tunnel(job, frame, &peek);
+           tunnel_set_note(&job->summary.tunnels, frame, &peek) != NULL;
 }
 
 bool verb_info(struct job *job)

@@ -53,6 +53,7 @@ static void exchange(struct join *join, struct frame *frame, uint32_t len)
     frame->buf = join->spare;
     frame->cap = join->spare_cap;
     frame->link.offset = 0;
+    frame->joined = true;
     frame->header.caplen = len;
     frame->header.len = len;
     join->spare = buf;
@@ -75,6 +76,21 @@ int32_t join_take(struct join *join, struct frame *frame)
     if (status == TUNNELCAP_OK)
         exchange(join, frame, out.len);
     return status;
+}
+
+int32_t join_look(struct join *join, struct frame *frame, tunnelcap_peek_result *peek)
+{
+    int32_t joined = join_take(join, frame);
+    int32_t status = frame_peek(frame, peek);
+
+    if (joined == TUNNELCAP_KEPT || (joined < 0 && status >= 0))
+        return joined;
+    return status;
+}
+
+bool join_tells_tunnel(const tunnelcap_peek_result *peek)
+{
+    return !(peek->flags & TUNNELCAP_PEEK_FRAGMENT);
 }
 
 void join_close(struct join *join)

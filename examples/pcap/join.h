@@ -26,6 +26,15 @@ bool join_open(struct join *join);
  */
 int32_t join_take(struct join *join, struct frame *frame);
 
+/*
+ * Look at a frame's packet; if that is a fragment, at the whole once its last fragment has come.
+ * Until then the status is TUNNELCAP_KEPT, or why it is of no use.
+ */
+int32_t join_look(struct join *join, struct frame *frame, tunnelcap_peek_result *peek);
+
+/* A fragment does not tell which tunnel it belongs to: the key may be in another one. */
+bool join_tells_tunnel(const tunnelcap_peek_result *peek);
+
 /* Forget what is incomplete; harmless on one that could not be opened. */
 void join_close(struct join *join);
 

@@ -140,6 +140,21 @@ bool keyring_learn(struct keyring *ring, struct key *key, const tunnelcap_pkt *p
     return true;
 }
 
+bool keyring_note(struct keyring *ring, struct tunnel_set *set, const struct frame *frame,
+                  const tunnelcap_peek_result *peek)
+{
+    struct tunnel *tunnel = tunnel_set_note(set, frame, peek);
+    tunnelcap_pkt pkt = frame_packet(frame);
+
+    if (!tunnel)
+        return false;
+    if (peek->kind != TUNNELCAP_KIND_ESP || !ring->file)
+        return true;
+    if (tunnel->packets == 1)
+        tunnel->key = keyring_find(ring, &peek->dst, peek->key);
+    return !tunnel->key || keyring_learn(ring, tunnel->key, &pkt, peek);
+}
+
 uint32_t keyring_seen(const struct keyring *ring)
 {
     uint32_t seen = 0;

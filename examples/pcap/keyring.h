@@ -8,6 +8,7 @@
 
 #include "plane.h"
 #include "sa_file.h"
+#include "tunnels.h"
 
 /* An SA on its way from the key file into the table. */
 struct key {
@@ -40,6 +41,11 @@ struct key *keyring_find(const struct keyring *ring, const tunnelcap_addr *dst, 
 /* Learn from an ESP packet what the file does not say of its SA. False after a message. */
 bool keyring_learn(struct keyring *ring, struct key *key, const tunnelcap_pkt *pkt,
                    const tunnelcap_peek_result *peek);
+
+/* Enter a packet's tunnel into a set; where it is ESP, see what else it tells of its SA. False
+ * after a message. */
+bool keyring_note(struct keyring *ring, struct tunnel_set *set, const struct frame *frame,
+                  const tunnelcap_peek_result *peek);
 
 /* Count the SAs that were seen. */
 uint32_t keyring_seen(const struct keyring *ring);

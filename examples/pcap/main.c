@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026, The tunnelcap authors */
 /*
- * tunnelcap-pcap: carry the packets of a capture file out of or into tunnels, or clamp their
- * MSS. See tunnelcap-pcap(1).
+ * tunnelcap-pcap: carry the packets of a capture file out of or into tunnels, clamp their MSS,
+ * or report what went through the tunnels of captures. See tunnelcap-pcap(1).
  */
 #include "verbs.h"
 
@@ -32,6 +32,8 @@ static bool print_summary(const struct job *job)
 
 static bool run(struct job *job)
 {
+    if (job->args.verb == VERB_REPORT)
+        return verb_report(&job->args);
     if (!source_open(&job->source, job->args.input) || !verbs[job->args.verb](job))
         return false;
     job->summary.writes = job->args.output != NULL;

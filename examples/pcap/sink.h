@@ -6,14 +6,14 @@
 #ifndef PCAP_SINK_H
 #define PCAP_SINK_H
 
+#include "output.h"
+
 #include <pcap/pcap.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 struct sink {
-    const char *name; /* for messages */
-    const char *path; /* where the whole file goes; NULL if it is written in place */
-    char *temporary;  /* name until then, or NULL */
+    struct output output;
     pcap_dumper_t *dumper;
     uint64_t written; /* packets */
 };

@@ -141,6 +141,7 @@ static bool store_frame(const struct source *source, struct frame *frame,
     uint32_t needed = SOURCE_HEADROOM + header->caplen + SOURCE_TAILROOM;
 
     frame->header = *header;
+    frame->joined = false;
     frame->time_ns =
         clamp_seconds(header->ts.tv_sec) * 1000000000 + (uint64_t)header->ts.tv_usec * unit_ns;
     frame->link = link_look(pcap_datalink(source->pcap), bytes, header->caplen);
@@ -217,4 +218,16 @@ tunnelcap_pkt frame_packet(const struct frame *frame)
         .off = SOURCE_HEADROOM + frame->link.offset,
         .len = frame->header.caplen - frame->link.offset,
     };
+}
+
+int32_t frame_peek(const struct frame *frame, tunnelcap_peek_result *peek)
+{
+    tunnelcap_pkt pkt = frame_packet(frame);
+    int32_t status;
+
+    *peek = (tunnelcap_peek_result){.size = sizeof *peek};
+    status = tunnelcap_peek(&pkt, NULL, peek);
+    if (peek->kind == TUNNELCAP_KIND_IKE || peek->kind == TUNNELCAP_KIND_NAT_KEEPALIVE)
+        peek->kind = TUNNELCAP_KIND_NONE;
+    return status;
 }

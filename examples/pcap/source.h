@@ -11,7 +11,7 @@
 
 #include <pcap/pcap.h>
 #include <stdio.h>
-#include <tunnelcap/packet.h>
+#include <tunnelcap/peek.h>
 
 enum {
     SOURCE_BATCH = 64,
@@ -25,6 +25,7 @@ struct frame {
     struct link_view link;
     uint8_t *buf; /* SOURCE_HEADROOM bytes, then the frame, then SOURCE_TAILROOM bytes */
     uint32_t cap;
+    bool joined; /* the packet has been put together from fragments */
 };
 
 struct batch {
@@ -62,5 +63,11 @@ uint8_t *frame_bytes(const struct frame *frame);
 
 /* The IP packet of a frame, with what lies behind it in the frame; it must have one. */
 tunnelcap_pkt frame_packet(const struct frame *frame);
+
+/*
+ * Look whether a frame holds the packet of a tunnel. Returns the status of the look. peek->kind
+ * is TUNNELCAP_KIND_NONE unless it does; where the status is negative, nothing else is sure.
+ */
+int32_t frame_peek(const struct frame *frame, tunnelcap_peek_result *peek);
 
 #endif

@@ -69,6 +69,21 @@ struct tunnel *tunnel_set_add(struct tunnel_set *set, const struct tunnel_identi
     return tunnel;
 }
 
+struct tunnel *tunnel_set_note(struct tunnel_set *set, const struct frame *frame,
+                               const tunnelcap_peek_result *peek)
+{
+    struct tunnel_identity identity = tunnel_identify(peek);
+    struct tunnel *tunnel = tunnel_set_add(set, &identity);
+    tunnelcap_pkt pkt = frame_packet(frame);
+
+    if (!tunnel)
+        return NULL;
+    tunnel->packets++;
+    tunnel->bytes += link_ip_length(pkt.buf + pkt.off, pkt.len);
+    tunnel->seen |= peek->flags;
+    return tunnel;
+}
+
 void tunnel_set_free(struct tunnel_set *set)
 {
     tdestroy(set->tree, free);

@@ -6,6 +6,8 @@
 #ifndef PCAP_TUNNELS_H
 #define PCAP_TUNNELS_H
 
+#include "source.h"
+
 #include <stdbool.h>
 #include <tunnelcap/tunnelcap.h>
 
@@ -20,15 +22,19 @@ struct tunnel_identity {
 };
 
 struct key;
+struct scope;
 
 struct tunnel {
     struct tunnel_identity identity;
     struct tunnel *next; /* in order of appearance */
     uint64_t packets;
-    uint64_t bytes;  /* of outer IP packets */
-    uint32_t seen;   /* TUNNELCAP_PEEK_ flags of its packets */
-    struct key *key; /* ESP: the SA that decrypts it; NULL if there is none */
-    int32_t status;  /* negative: why packets of this tunnel cannot be carried */
+    uint64_t bytes;      /* of outer IP packets */
+    uint32_t seen;       /* TUNNELCAP_PEEK_ flags of its packets */
+    struct key *key;     /* ESP: the SA that decrypts it; NULL if there is none */
+    int32_t status;      /* negative: why packets of this tunnel cannot be carried */
+    uint32_t inner_mtu;  /* largest inner packet on a path of DEPLOY_PATH_MTU; 0 if not known */
+    struct scope *scope; /* report: where its packets count */
+    uint8_t way;         /* report: and in which direction */
 };
 
 /* Empty when all zero. */
@@ -48,6 +54,11 @@ struct tunnel *tunnel_set_find(const struct tunnel_set *set,
 
 /* The tunnel of that identity, new if need be; NULL after a message if memory is short. */
 struct tunnel *tunnel_set_add(struct tunnel_set *set, const struct tunnel_identity *identity);
+
+/* Enter the tunnel of a packet, looked at with success, and count the packet there. NULL after a
+ * message. */
+struct tunnel *tunnel_set_note(struct tunnel_set *set, const struct frame *frame,
+                               const tunnelcap_peek_result *peek);
 
 /* Give back the memory of a set. */
 void tunnel_set_free(struct tunnel_set *set);
