@@ -48,7 +48,7 @@ packages_of() {
     build) echo "$base check libssl-dev $ipsecmb $programs" ;;
     unit | vectors | fuzz | bench | threads | coverage) packages_of build ;;
     abi) echo "$(packages_of build) g++ clang abigail-tools" ;;
-    programs) echo "$(packages_of build) iproute2 iptables procps iputils-ping iputils-tracepath util-linux ethtool tcpdump" ;;
+    programs) echo "$(packages_of build) iproute2 iptables procps iputils-ping iputils-tracepath util-linux ethtool tcpdump chromium fonts-dejavu-core" ;;
     clang) echo "$(packages_of build) clang" ;;
     sanitize) packages_of clang ;;
     valgrind) echo "$(packages_of build) valgrind" ;;

@@ -14,6 +14,7 @@ import pcaptool
 # The tests themselves, for unittest to find here.
 from pcaptool_esp import *  # noqa: F401,F403
 from pcaptool_files import *  # noqa: F401,F403
+from pcaptool_page import *  # noqa: F401,F403
 from pcaptool_report import *  # noqa: F401,F403
 from pcaptool_verbs import *  # noqa: F401,F403
 
