@@ -50,7 +50,7 @@ typedef struct config_esp {
 /* A tunnel, ready for tunnelcap_table_set_gre() or tunnelcap_table_set_ipip(), or to be given SAs
  * for tunnelcap_table_set_esp(). */
 typedef struct config_tunnel {
-    uint64_t id; /* 1, 2, ... : its place in config.tunnels plus one */
+    uint64_t id; /* its place in config.tunnels plus one; see config_adopt() */
     char name[CONFIG_LONG_NAME_SIZE];
     char path[CONFIG_PATH_SIZE]; /* where it stands in the file: "gre_tunnels[2]" */
     uint8_t kind;                /* TUNNELCAP_KIND_GRE, _IPIP or _ESP */
@@ -110,6 +110,23 @@ const config_tunnel *config_find(const config *conf, const char *name);
 
 /* The outer header policy of a tunnel of any kind: its endpoints, TTL and the like. */
 const tunnelcap_outer *config_outer(const config_tunnel *tunnel);
+
+/* Give the tunnels that a running configuration has too, of the same name and kind, the ids that
+ * they have there, and ids that are free there to all others. False if there are none left up to
+ * `most`. */
+bool config_adopt(config *conf, const config *running, uint64_t most);
+
+/* Whether the table would have two tunnels alike. Of IPsec tunnels this leaves out their SAs. */
+bool config_same_tunnel(const config_tunnel *a, const config_tunnel *b);
+
+/* The route of the same prefix into the tunnel of the same id, or NULL. */
+const config_route *config_find_route(const config *conf, const tunnelcap_route *route);
+
+/* The tunnel of this id, or NULL. */
+const config_tunnel *config_find_id(const config *conf, uint64_t id);
+
+/* Add a tunnel to a table in change, or replace it; an IPsec tunnel is without SA then. */
+int32_t config_set_tunnel(tunnelcap_table *table, const config_tunnel *tunnel);
 
 /* What a table is to have room for. */
 typedef struct config_room {

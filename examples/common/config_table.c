@@ -17,7 +17,7 @@ static void refused(reader *rd, const char *path, int32_t status)
                    tunnelcap_status_name(status));
 }
 
-static int32_t set_tunnel(tunnelcap_table *table, const config_tunnel *tunnel)
+int32_t config_set_tunnel(tunnelcap_table *table, const config_tunnel *tunnel)
 {
     tunnelcap_tunnel policy = tunnel->policy;
 
@@ -36,7 +36,7 @@ static void fill(tunnelcap_table *table, const config *conf, reader *rd)
     int32_t status = tunnelcap_table_begin(table);
 
     for (size_t i = 0; i < conf->tunnel_count; i++) {
-        status = set_tunnel(table, &conf->tunnels[i]);
+        status = config_set_tunnel(table, &conf->tunnels[i]);
         if (status != TUNNELCAP_OK)
             refused(rd, conf->tunnels[i].path, status);
     }

@@ -48,7 +48,7 @@ bool carry_open(carrier *c, const carry_shared *shared, const config *conf, tunn
         return false;
     c->batch.spares_used = BATCH_SPARES;
     c->batch.memory = malloc((size_t)BATCH_RESULTS * BATCH_PLACE);
-    c->numbers = calloc(shared->most_tunnels + 1, sizeof *c->numbers);
+    c->numbers = calloc(shared->most_id + 1, sizeof *c->numbers);
     if (c->batch.memory != NULL && c->numbers != NULL)
         return true;
     log_line("%s", strerror(ENOMEM));

@@ -20,7 +20,7 @@
 typedef struct carry_shared {
     const ipsec *ipsec;
     _Atomic int64_t *last_ms; /* by tunnel: when it last carried a packet, 0 for never */
-    size_t most_tunnels;
+    uint64_t most_id;         /* of a tunnel, from 1 */
     notice *notice;
 } carry_shared;
 

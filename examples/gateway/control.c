@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { PATIENCE_S = 5, BACKLOG = 8 };
+enum { PATIENCE_S = 5, WORK_S = 60 /* for what is to be done */, BACKLOG = 8, REQUEST_SIZE = 256 };
 
 /* Whether a directory serves for what is wanted of it; it is made if that is allowed. */
 static bool usable(const char *directory, bool make)
@@ -130,9 +130,10 @@ static bool skip_header(FILE *file)
     return found;
 }
 
-json_t *control_try(const char *path, const char *page, char *why, size_t size)
+static json_t *talk(const char *path, const char *request, time_t patience_s, char *why,
+                    size_t size)
 {
-    const struct timeval patience = {.tv_sec = PATIENCE_S};
+    const struct timeval patience = {.tv_sec = patience_s};
     json_t *answer = NULL;
     json_error_t error = {.text = "no page"};
     int fd = dial(path);
@@ -145,7 +146,7 @@ json_t *control_try(const char *path, const char *page, char *why, size_t size)
         return NULL;
     }
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    fprintf(file, "GET %s HTTP/1.0\r\n\r\n", page);
+    fprintf(file, "%s\r\n", request);
     if (fflush(file) == 0 && skip_header(file))
         answer = json_loadf(file, 0, &error);
     fclose(file);
@@ -154,11 +155,31 @@ json_t *control_try(const char *path, const char *page, char *why, size_t size)
     return answer;
 }
 
+json_t *control_try(const char *path, const char *page, char *why, size_t size)
+{
+    char request[REQUEST_SIZE];
+
+    snprintf(request, sizeof request, "GET %s HTTP/1.0\r\n", page);
+    return talk(path, request, PATIENCE_S, why, size);
+}
+
 json_t *control_ask(const char *path, const char *page)
 {
     char why[CONFIG_CONTROL_SIZE + JSON_ERROR_TEXT_LENGTH];
     json_t *answer = control_try(path, page, why, sizeof why);
 
+    if (answer == NULL)
+        log_line("%s", why);
+    return answer;
+}
+
+json_t *control_do(const char *path, const char *page)
+{
+    char why[CONFIG_CONTROL_SIZE + JSON_ERROR_TEXT_LENGTH];
+    char request[REQUEST_SIZE];
+
+    snprintf(request, sizeof request, "POST %s HTTP/1.0\r\nContent-Length: 0\r\n", page);
+    json_t *answer = talk(path, request, WORK_S, why, sizeof why);
     if (answer == NULL)
         log_line("%s", why);
     return answer;

@@ -30,6 +30,9 @@ bool control_open(control *c, struct event_base *base, const char *path, const h
                   void *arg);
 void control_close(control *c);
 
+/* Have a gateway do what a page stands for; its answer, or NULL after a line. */
+json_t *control_do(const char *path, const char *page);
+
 /* Ask a gateway for a page of JSON; NULL after a line that says what is wrong. */
 json_t *control_ask(const char *path, const char *page);
 

@@ -33,18 +33,46 @@ bool crew_open(crew *all, carrier *control, const carry_shared *shared, const co
     return carry_open(control, shared, conf, table, all->count, all->count + 1);
 }
 
-bool crew_watch(crew *all, const tun *device, const listeners *sockets)
+bool crew_open_queues(crew *all, const tun *device)
 {
     for (unsigned i = 0; i < all->count; i++) {
-        worker *w = &all->workers[i];
-        w->carrier.tun = &device->queues[i];
-        if (!worker_open(w))
+        all->workers[i].carrier.tun = &device->queues[i];
+        if (!worker_open(&all->workers[i]))
             return false;
-        for (size_t n = 0; n < sockets->count; n++)
-            if (!worker_watch(w, sockets->list[n]))
-                return false;
     }
     return true;
+}
+
+bool crew_watch(crew *all, const listeners *sockets, size_t from)
+{
+    for (unsigned i = 0; i < all->count; i++)
+        for (size_t n = from; n < sockets->count; n++)
+            if (!worker_watch(&all->workers[i], sockets->list[n]))
+                return false;
+    return true;
+}
+
+void crew_unwatch(crew *all, const listeners *sockets, size_t from)
+{
+    for (unsigned i = 0; i < all->count; i++)
+        for (size_t n = from; n < sockets->count; n++)
+            worker_unwatch(&all->workers[i], sockets->list[n]);
+}
+
+bool crew_reassemble(crew *all)
+{
+    for (unsigned i = 0; i < all->count; i++)
+        if (!carry_reassemble(&all->workers[i].carrier))
+            return false;
+    return true;
+}
+
+bool crew_sends_ipv6(const crew *all)
+{
+    for (unsigned i = 0; i < all->count; i++)
+        if (all->workers[i].carrier.sender.v6.fd < 0)
+            return false;
+    return all->control->sender.v6.fd >= 0;
 }
 
 bool crew_start(crew *all)

@@ -32,8 +32,20 @@ typedef struct crew {
 bool crew_open(crew *all, carrier *control, const carry_shared *shared, const config *conf,
                tunnelcap_table *table);
 
-/* Give the workers what they read from. False after a line. */
-bool crew_watch(crew *all, const tun *device, const listeners *sockets);
+/* Give the workers their queues of the TUN device. False after a line. */
+bool crew_open_queues(crew *all, const tun *device);
+
+/* Have the workers read from the listeners behind the first so many; or from these no more. False
+ * after a line; then some may be read from. While threads stand still or do not run. */
+bool crew_watch(crew *all, const listeners *sockets, size_t from);
+void crew_unwatch(crew *all, const listeners *sockets, size_t from);
+
+/* Be ready to put inner fragments together, also if they are already: while threads stand still or
+ * do not run. False after a line. */
+bool crew_reassemble(crew *all);
+
+/* Whether all can send over IPv6. */
+bool crew_sends_ipv6(const crew *all);
 
 /* Start the threads. False after a line. */
 bool crew_start(crew *all);

@@ -3,6 +3,7 @@
 #include "gateway.h"
 
 #include "address.h"
+#include "reload.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -17,14 +18,6 @@ enum {
     LEAST_TUNNELS = 256, /* room in the table, for a configuration that grows */
     LEAST_ROUTES = 1024
 };
-
-const config_tunnel *gateway_tunnel(const gateway *g, uint64_t id)
-{
-    for (size_t i = 0; i < g->conf->tunnel_count; i++)
-        if (g->conf->tunnels[i].id == id)
-            return &g->conf->tunnels[i];
-    return NULL;
-}
 
 /* Egress ports serve all tunnels: the smallest of them sets the limits. */
 static tunnelcap_tunnel_info smallest(const gateway *g)
@@ -51,7 +44,7 @@ static void limit_egress(gateway *g)
 
 static void tell_path_mtu(const gateway *g, const tunnelcap_event *event)
 {
-    const config_tunnel *tunnel = gateway_tunnel(g, event->tunnel);
+    const config_tunnel *tunnel = config_find_id(g->conf, event->tunnel);
     char text[ADDRESS_TEXT_SIZE];
     bool told = event->addr.family != 0;
 
@@ -149,16 +142,9 @@ static void on_egress(evutil_socket_t fd, short what, void *arg)
 
 static void on_hangup(evutil_socket_t number, short what, void *arg)
 {
-    gateway *g = arg;
-
     (void)number;
     (void)what;
-    if (!ipsec_load(&g->ipsec, g->table, &g->crew)) {
-        log_line("the key files are not taken over; all goes on as before");
-        return;
-    }
-    limit_egress(g);
-    log_line("the key files have been read anew");
+    json_decref(reload(arg));
 }
 
 /* Open NAT bindings, keep them open, and see how long the keys will last. */
@@ -180,6 +166,14 @@ static void on_alive(evutil_socket_t fd, short what, void *arg)
         sender_add(&g->carrier.sender, pkt);
         sender_flush(&g->carrier.sender);
     }
+}
+
+/* New tunnels may have something to say at once. */
+void gateway_follow_config(gateway *g)
+{
+    limit_egress(g);
+    tick_after(g, 0);
+    on_alive(-1, 0, g);
 }
 
 static void on_signal(evutil_socket_t number, short what, void *arg)
@@ -225,13 +219,9 @@ static bool open_base(gateway *g)
  * packets are put together here, where a tunnel says so. */
 static bool open_reassembly(gateway *g)
 {
-    bool wanted = false;
-
     for (size_t i = 0; i < g->conf->tunnel_count; i++)
-        wanted |= (g->conf->tunnels[i].policy.flags & TUNNELCAP_TUNNEL_REASSEMBLE) != 0;
-    for (unsigned i = 0; wanted && i < g->crew.count; i++)
-        if (!carry_reassemble(&g->crew.workers[i].carrier))
-            return false;
+        if ((g->conf->tunnels[i].policy.flags & TUNNELCAP_TUNNEL_REASSEMBLE) != 0)
+            return crew_reassemble(&g->crew);
     return true;
 }
 
@@ -248,11 +238,13 @@ static void choose_room(gateway *g)
 
 static bool open_shared(gateway *g)
 {
+    uint64_t most_id = 2 * (uint64_t)g->room.tunnels; /* those that come, and those that leave */
+
     g->shared = (carry_shared){
         .ipsec = &g->ipsec,
         .notice = &g->notice,
-        .most_tunnels = g->room.tunnels,
-        .last_ms = calloc(g->room.tunnels + 1, sizeof *g->shared.last_ms),
+        .most_id = most_id,
+        .last_ms = calloc(most_id + 1, sizeof *g->shared.last_ms),
     };
     if (g->shared.last_ms != NULL)
         return notice_open(&g->notice);
@@ -270,18 +262,17 @@ static bool open_table(gateway *g)
         return false;
     }
     g->table = config_table(g->conf, seed, &g->room, stderr);
-    return g->table != NULL && open_shared(g) && ipsec_open(&g->ipsec, g->conf, g->room.tunnels) &&
+    return g->table != NULL && open_shared(g) &&
+           ipsec_open(&g->ipsec, g->conf, g->shared.most_id) &&
            crew_open(&g->crew, &g->carrier, &g->shared, g->conf, g->table) &&
            ipsec_load(&g->ipsec, g->table, &g->crew) && open_reassembly(g);
 }
 
-/* What only IPsec tunnels need. */
-static bool watch_ipsec(gateway *g)
+/* Keys grow old, and the file changes. */
+static bool watch_upkeep(gateway *g)
 {
     const struct timeval alive = {.tv_sec = ALIVE_S};
 
-    if (g->ipsec.count == 0)
-        return true;
     if (!watch(g, SIGHUP, EV_SIGNAL, NULL, on_hangup, g) || !watch(g, -1, 0, &alive, on_alive, g))
         return false;
     on_alive(-1, 0, g);
@@ -311,13 +302,15 @@ static bool watch_all(gateway *g)
 /* What can fail for want of rights or addresses comes before what others can see. */
 static bool open_all(gateway *g, const char *control_path)
 {
-    if (!open_base(g) || !open_table(g) || !listeners_open(&g->listeners, g->conf, &g->ipsec))
+    if (!open_base(g) || !open_table(g) || !listeners_open(&g->listeners, g->conf->threads) ||
+        !listeners_add(&g->listeners, g->conf, &g->ipsec))
         return false;
     tunnelcap_tunnel_info least = smallest(g);
     return view_open(&g->view, g, g->base, control_path) && merging_open(&g->merging, g->conf) &&
-           tun_open(&g->tun, g->conf) && crew_watch(&g->crew, &g->tun, &g->listeners) &&
+           tun_open(&g->tun, g->conf) && crew_open_queues(&g->crew, &g->tun) &&
+           crew_watch(&g->crew, &g->listeners, 0) &&
            egress_open(&g->egress, g->conf, least.limit4, least.limit6) && watch_all(g) &&
-           watch_paths(g) && watch_ipsec(g) && crew_start(&g->crew);
+           watch_paths(g) && watch_upkeep(g) && crew_start(&g->crew);
 }
 
 /* Threads finish what they have read before anything is taken away from under them. */
@@ -343,7 +336,7 @@ static void close_all(gateway *g)
     config_free(g->conf);
 }
 
-int gateway_run(config *conf, const char *control_path)
+int gateway_run(config *conf, const char *file, const char *control_path)
 {
     gateway *g = calloc(1, sizeof *g);
     int status = 1;
@@ -354,6 +347,7 @@ int gateway_run(config *conf, const char *control_path)
         return status;
     }
     g->conf = conf;
+    g->file = file;
     g->started_ms = log_now_ms();
     g->notice.fd = -1;
     if (open_all(g, control_path)) {

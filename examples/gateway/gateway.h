@@ -22,7 +22,8 @@ struct event;
 struct event_base;
 
 typedef struct gateway {
-    config *conf;
+    const char *file;
+    config *conf; /* what the file said when it was read last */
     struct event_base *base;
     struct event **events; /* all that are on the base */
     size_t event_count;
@@ -43,11 +44,12 @@ typedef struct gateway {
     struct event *tick; /* when path MTUs want attention; one of the events */
 } gateway;
 
-/* Run until SIGINT or SIGTERM. The configuration, which config_load() gave, is the gateway's from
- * now on; `control_path` is the path of the control socket. Returns the program's exit status. */
-int gateway_run(config *conf, const char *control_path);
+/* Run until SIGINT or SIGTERM. The configuration, which config_load() has read from `file`, is the
+ * gateway's from now on; `control_path` is the path of the control socket. Returns the program's
+ * exit status. */
+int gateway_run(config *conf, const char *file, const char *control_path);
 
-/* The tunnel of this id in the configuration that runs, or NULL. */
-const config_tunnel *gateway_tunnel(const gateway *g, uint64_t id);
+/* Have what depends on it follow when the configuration has changed. */
+void gateway_follow_config(gateway *g);
 
 #endif

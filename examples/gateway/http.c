@@ -140,6 +140,13 @@ static void show(http *h, struct evhttp_request *request, const http_page *page)
         evbuffer_free(body);
 }
 
+static bool is_allowed(const http_page *page, enum evhttp_cmd_type method)
+{
+    if (page->does)
+        return method == EVHTTP_REQ_POST;
+    return method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD;
+}
+
 static void on_request(struct evhttp_request *request, void *arg)
 {
     const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
@@ -152,8 +159,9 @@ static void on_request(struct evhttp_request *request, void *arg)
         page++;
     if (path == NULL || page->path == NULL) {
         refuse(request, HTTP_NOTFOUND, "Not Found");
-    } else if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD) {
-        evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", "GET, HEAD");
+    } else if (!is_allowed(page, method)) {
+        evhttp_add_header(evhttp_request_get_output_headers(request), "Allow",
+                          page->does ? "POST" : "GET, HEAD");
         refuse(request, HTTP_BADMETHOD, "Method Not Allowed");
     } else {
         show(h, request, page);

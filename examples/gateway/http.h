@@ -26,9 +26,10 @@ typedef struct http_request {
     const struct evkeyvalq *query; /* behind the question mark */
 } http_request;
 
-/* A place where something can be had. */
+/* A place where something can be had, or done. */
 typedef struct http_page {
     const char *path; /* NULL at the end of a list */
+    bool does;        /* asking for it changes something: POST, and not GET or HEAD */
     /* Write the page and return its media type; NULL if the query makes no sense. */
     const char *(*write)(struct evbuffer *out, const http_request *request, void *arg);
 } http_page;

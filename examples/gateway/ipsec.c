@@ -43,11 +43,11 @@ static bool check_crypto(const ipsec *all)
     return false;
 }
 
-bool ipsec_open(ipsec *all, const config *conf, size_t most_tunnels)
+bool ipsec_open(ipsec *all, const config *conf, uint64_t most_id)
 {
-    *all = (ipsec){.tunnels = calloc(most_tunnels, sizeof *all->tunnels),
-                   .by_id = calloc(most_tunnels + 1, sizeof *all->by_id),
-                   .most_tunnels = most_tunnels,
+    *all = (ipsec){.tunnels = calloc(most_id, sizeof *all->tunnels),
+                   .by_id = calloc(most_id + 1, sizeof *all->by_id),
+                   .most_id = most_id,
                    .crypto = tunnelcap_crypto_openssl()};
     if (all->tunnels == NULL || all->by_id == NULL) {
         log_line("%s", strerror(ENOMEM));
@@ -74,10 +74,19 @@ static void release(ipsec *all)
     all->held = false;
 }
 
-static void drop_next(ipsec *all)
+static void free_tunnel(ipsec *all, size_t place)
 {
-    for (size_t i = 0; i < all->count; i++)
-        ipsec_set_end(&all->tunnels[i]->next, &all->tunnels[i]->now, NULL);
+    ipsec_tunnel *tunnel = all->tunnels[place];
+
+    all->by_id[tunnel->conf->id] = NULL;
+    all->tunnels[place] = all->tunnels[--all->count];
+    free(tunnel);
+}
+
+static void drop_next(ipsec *all, ipsec_tunnel *const *first, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        ipsec_set_end(&first[i]->next, &first[i]->now, NULL);
     release(all);
 }
 
@@ -95,7 +104,7 @@ bool ipsec_check(ipsec *all)
 {
     bool good = read_keys(all, all->tunnels, all->count, true);
 
-    drop_next(all);
+    drop_next(all, all->tunnels, all->count);
     return good;
 }
 
@@ -131,6 +140,9 @@ static bool stage(tunnelcap_table *table, const ipsec_tunnel *t)
 {
     int32_t status = TUNNELCAP_OK;
 
+    /* Inbound SAs belong to a tunnel that there is. */
+    if (t->now.in_count == 0 && !set_tunnel(table, t, &t->next, NULL))
+        return false;
     for (size_t i = 0; i < t->next.in_count; i++) {
         status = tunnelcap_table_set_sa(table, t->conf->id, t->next.in[i].esp);
         if (status != TUNNELCAP_OK)
@@ -141,21 +153,26 @@ static bool stage(tunnelcap_table *table, const ipsec_tunnel *t)
 
 static bool stage_some(ipsec *all, ipsec_tunnel *const *first, size_t count)
 {
+    for (size_t i = 0; i < count; i++)
+        stage_removals(all->table, first[i]);
+    for (size_t i = 0; i < count; i++)
+        if (!stage(all->table, first[i]))
+            return false;
+    return true;
+}
+
+static bool change(ipsec *all, ipsec_tunnel *const *first, size_t count)
+{
     int32_t status = crew_begin_change(all->table);
 
     if (status != TUNNELCAP_OK) {
         log_line("%s", tunnelcap_status_text(status));
         return false;
     }
-    for (size_t i = 0; i < count; i++)
-        stage_removals(all->table, first[i]);
-    for (size_t i = 0; i < count; i++) {
-        if (stage(all->table, first[i]))
-            continue;
-        tunnelcap_table_abort(all->table);
-        return false;
-    }
-    return true;
+    if (stage_some(all, first, count))
+        return true;
+    tunnelcap_table_abort(all->table);
+    return false;
 }
 
 /* Take the outbound SA out of the table, or put it back. */
@@ -234,12 +251,19 @@ static void commit(ipsec *all, ipsec_tunnel *const *first, size_t count)
     release(all);
 }
 
+static bool need_writer(ipsec *all)
+{
+    if (all->writer == NULL)
+        all->writer = sequence_writer_new();
+    return all->writer != NULL;
+}
+
 /* Make before break, in memory first and then in the table: packets find the old SAs or the new
  * ones, and never none. */
 static bool replace(ipsec *all, ipsec_tunnel *const *first, size_t count)
 {
-    if (!read_keys(all, first, count, false) || !stage_some(all, first, count)) {
-        drop_next(all);
+    if (!read_keys(all, first, count, false) || !change(all, first, count)) {
+        drop_next(all, first, count);
         return false;
     }
     commit(all, first, count);
@@ -251,11 +275,135 @@ bool ipsec_load(ipsec *all, tunnelcap_table *table, struct crew *threads)
 {
     all->table = table;
     all->crew = threads;
-    if (all->count == 0)
+    return all->count == 0 || (need_writer(all) && replace(all, all->tunnels, all->count));
+}
+
+/* ------------------------------------------------------- another configuration, or other keys */
+
+/* What a tunnel was made with and cannot lose: numbers that are reserved in a directory. */
+static bool same_state_dir(const ipsec_tunnel *t)
+{
+    const char *before = t->conf_before->encap.esp.state_dir;
+
+    if (strcmp(before, t->conf->encap.esp.state_dir) == 0)
         return true;
-    if (all->writer == NULL)
-        all->writer = sequence_writer_new();
-    return all->writer != NULL && replace(all, all->tunnels, all->count);
+    log_line("%s.state_dir: cannot change while the gateway runs: it is %s", t->conf->path, before);
+    return false;
+}
+
+/* Another far end is configured, or none any more. Threads read where it is. */
+static void aim(ipsec *all, ipsec_tunnel *t, const tunnelcap_addr *remote)
+{
+    if (address_equal(remote, &t->conf->encap.esp.outer.remote))
+        return;
+    ipsec_hold(all);
+    t->peer = *remote;
+    t->peer_port = 0;
+    t->follows = remote->family == 0;
+}
+
+/* All is held if anything of it is to be undone. */
+static void aim_back(ipsec_tunnel *t)
+{
+    const tunnelcap_addr *remote = &t->conf_before->encap.esp.outer.remote;
+
+    if (address_equal(remote, &t->conf->encap.esp.outer.remote))
+        return;
+    t->peer = t->peer_before;
+    t->peer_port = t->peer_port_before;
+    t->follows = remote->family == 0;
+}
+
+static bool join(ipsec *all, const config_tunnel *conf)
+{
+    ipsec_tunnel *t = ipsec_find(all, conf->id);
+
+    if (t == NULL)
+        return add_tunnel(all, conf) != NULL;
+    aim(all, t, &conf->encap.esp.outer.remote);
+    t->conf = conf;
+    t->leaves = false;
+    return same_state_dir(t);
+}
+
+bool ipsec_prepare(ipsec *all, const config *conf)
+{
+    bool good = true;
+
+    for (size_t i = 0; i < all->count; i++) {
+        ipsec_tunnel *t = all->tunnels[i];
+        t->conf_before = t->conf;
+        t->peer_before = t->peer;
+        t->peer_port_before = t->peer_port;
+        t->leaves = true;
+    }
+    for (size_t i = 0; i < conf->tunnel_count; i++)
+        if (conf->tunnels[i].kind == TUNNELCAP_KIND_ESP)
+            good = join(all, &conf->tunnels[i]) && good;
+    good = good && check_crypto(all) && (all->count == 0 || need_writer(all));
+    for (size_t i = 0; good && i < all->count; i++)
+        good = all->tunnels[i]->leaves || ipsec_set_load(all->tunnels[i], all, false);
+    if (!good)
+        ipsec_drop(all);
+    return good;
+}
+
+void ipsec_drop(ipsec *all)
+{
+    for (size_t i = all->count; i-- > 0;) {
+        ipsec_tunnel *t = all->tunnels[i];
+
+        ipsec_set_end(&t->next, &t->now, NULL);
+        if (t->conf_before == NULL) {
+            free_tunnel(all, i);
+            continue;
+        }
+        aim_back(t);
+        t->conf = t->conf_before;
+        t->conf_before = NULL;
+        t->leaves = false;
+    }
+    release(all);
+}
+
+bool ipsec_stage(ipsec *all)
+{
+    for (size_t i = 0; i < all->count; i++)
+        if (!all->tunnels[i]->leaves)
+            stage_removals(all->table, all->tunnels[i]);
+    for (size_t i = 0; i < all->count; i++)
+        if (!all->tunnels[i]->leaves && !stage(all->table, all->tunnels[i]))
+            return false;
+    return true;
+}
+
+void ipsec_commit(ipsec *all)
+{
+    crew_hold(all->crew);
+    commit(all, all->tunnels, all->count);
+    for (size_t i = all->count; i-- > 0;) {
+        all->tunnels[i]->conf_before = NULL;
+        if (all->tunnels[i]->leaves)
+            free_tunnel(all, i);
+    }
+    crew_release(all->crew);
+    ipsec_reserve(all, log_now_ms());
+}
+
+bool ipsec_differs(const ipsec_tunnel *tunnel)
+{
+    const ipsec_set *now = &tunnel->now;
+    const ipsec_set *next = &tunnel->next;
+    bool same = now->out.esp == next->out.esp && now->in_count == next->in_count;
+
+    for (size_t i = 0; same && i < next->in_count; i++)
+        same = ipsec_set_has(now, next->in[i].esp);
+    return !same;
+}
+
+uint16_t ipsec_port(const ipsec_tunnel *tunnel)
+{
+    return tunnel->next.in_count > 0 ? tunnel->next.local_port : tunnel->now.local_port;
 }
 
 void ipsec_close(ipsec *all)
@@ -274,7 +422,7 @@ void ipsec_close(ipsec *all)
 
 ipsec_tunnel *ipsec_find(const ipsec *all, uint64_t id)
 {
-    return id > all->most_tunnels ? NULL : all->by_id[id];
+    return id > all->most_id ? NULL : all->by_id[id];
 }
 
 /* One change a second is enough for any honest far end; packets that were recorded and are sent

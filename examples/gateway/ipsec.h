@@ -37,6 +37,10 @@ typedef struct ipsec_set {
  * crew_release(). */
 typedef struct ipsec_tunnel {
     const config_tunnel *conf;
+    const config_tunnel *conf_before; /* while `next` is being made; NULL for a new tunnel */
+    tunnelcap_addr peer_before;
+    uint16_t peer_port_before;
+    bool leaves;         /* while `next` is being made: the tunnel is not in it */
     bool follows;        /* no far end is configured: others tell where it is */
     tunnelcap_addr peer; /* family 0 until the far end has shown itself */
     uint16_t peer_port;  /* its UDP port, if it has shown one; else 0 */
@@ -56,8 +60,8 @@ typedef struct ipsec {
     sequence_writer *writer;
     ipsec_tunnel **tunnels; /* one for each tunnel that is IPsec */
     size_t count;
-    ipsec_tunnel **by_id; /* one for each tunnel there can be, NULL if it is not IPsec */
-    size_t most_tunnels;
+    ipsec_tunnel **by_id; /* from 0 to the largest, NULL where there is no IPsec tunnel */
+    uint64_t most_id;
 } ipsec;
 
 /* How it stands with the sequence numbers of a tunnel that has sent something. */
@@ -67,17 +71,40 @@ enum {
     IPSEC_NUMBERS_NONE /* not all that were taken are reserved: what has them must not be sent */
 };
 
-/* Prepare to read keys. There will never be more than so many tunnels. False after a line that
+/* Prepare to read keys. No tunnel will ever have a larger id. False after a line that
  * says what is wrong; the caller closes it then too. */
-bool ipsec_open(ipsec *all, const config *conf, size_t most_tunnels);
+bool ipsec_open(ipsec *all, const config *conf, uint64_t most_id);
 
 /* Whether all key files are right. Takes no sender ids. False after lines that say what is not. */
 bool ipsec_check(ipsec *all);
 
-/* Give the tunnels their SAs, in the table and for the threads. The same once more after key files
- * have changed: then all tunnels change, in one step, or none; SAs that files still hold stay as
- * they are, with their numbers. False after lines that say what is wrong. */
+/* Give the tunnels their first SAs, in the table and for the threads. False after lines that say
+ * what is wrong. */
 bool ipsec_load(ipsec *all, tunnelcap_table *table, struct crew *threads);
+
+/*
+ * The same once more, for another configuration that has adopted the ids of the one that runs, or
+ * for other key files: all tunnels change, in one step, or none. SAs that files still hold stay as
+ * they are, with their numbers.
+ *
+ * First make what is new; nothing changes yet. False after lines that say what is wrong: then all
+ * is as before.
+ */
+bool ipsec_prepare(ipsec *all, const config *conf);
+
+/* Then enter it in the table, which is in change, and from which tunnels that leave have been
+ * removed. False after a line; then ipsec_drop() is to follow. */
+bool ipsec_stage(ipsec *all);
+
+/* Commit the table's change and end what is not in it any more; or forget what was made. */
+void ipsec_commit(ipsec *all);
+void ipsec_drop(ipsec *all);
+
+/* Whether what was made for a tunnel is other than what it has. */
+bool ipsec_differs(const ipsec_tunnel *tunnel);
+
+/* Where ESP in UDP arrives for a tunnel, also for one that is being made; 0 without UDP. */
+uint16_t ipsec_port(const ipsec_tunnel *tunnel);
 
 /* Forget and end all SAs, once no thread carries packets any more. */
 void ipsec_close(ipsec *all);

@@ -120,7 +120,7 @@ static bool sort(work *w)
 typedef struct identity {
     tunnelcap_transform transform;
     tunnelcap_addr local;
-    tunnelcap_addr peer;
+    tunnelcap_outer outer; /* of what is sent */
     uint64_t numbers[8];
 } identity;
 
@@ -133,7 +133,7 @@ static bool digest(const work *w, const sa_file_entry *sa, const tunnelcap_esp_c
     who.transform = *transform;
     who.local = c->outer.local;
     if (c->direction == TUNNELCAP_ESP_OUT)
-        who.peer = c->outer.remote;
+        who.outer = c->outer;
     who.numbers[0] = c->spi;
     who.numbers[1] = c->flags;
     who.numbers[2] = c->direction;
@@ -404,10 +404,28 @@ static bool make_set(work *w)
     return make_out(w);
 }
 
+/* Mistakes go where lines go. */
+static sa_file *load_file(const char *path)
+{
+    char *mistakes = NULL;
+    size_t size = 0;
+    FILE *errors = open_memstream(&mistakes, &size);
+
+    if (errors == NULL) {
+        log_line("%s", strerror(errno));
+        return NULL;
+    }
+    sa_file *file = sa_file_load(path, SA_FILE_PRIVATE, errors);
+    if (fclose(errors) == 0)
+        log_text(mistakes);
+    free(mistakes);
+    return file;
+}
+
 bool ipsec_set_load(ipsec_tunnel *tunnel, ipsec *all, bool trial)
 {
     work w = {.all = all, .tunnel = tunnel, .trial = trial};
-    sa_file *file = sa_file_load(tunnel->conf->encap.esp.key_file, SA_FILE_PRIVATE, stderr);
+    sa_file *file = load_file(tunnel->conf->encap.esp.key_file);
 
     tunnel->next = (ipsec_set){.in = NULL};
     if (file == NULL)

@@ -20,6 +20,7 @@ enum {
     QUEUE_BYTES = 8 << 20,
     DAD_TRIES = 30, /* duplicate address detection takes a second or two */
     DAD_PAUSE_NS = 100000000,
+    FIRST_ROOM = 8,
     MOST_WAITING = 16384 /* more packets than a queue of that size holds */
 };
 
@@ -173,9 +174,23 @@ static listener *new_listener(const listener *wanted)
     return NULL;
 }
 
+static bool make_room(listeners *all)
+{
+    size_t room = all->room == 0 ? FIRST_ROOM : 2 * all->room;
+
+    if (all->count < all->room)
+        return true;
+    listener **list = reallocarray(all->list, room, sizeof *list);
+    if (list == NULL)
+        return false;
+    all->list = list;
+    all->room = room;
+    return true;
+}
+
 static bool add_listener(listeners *all, const config_tunnel *tunnel, const listener *wanted)
 {
-    listener *l = new_listener(wanted);
+    listener *l = make_room(all) ? new_listener(wanted) : NULL;
 
     if (l == NULL) {
         log_line("%s", strerror(ENOMEM));
@@ -188,24 +203,37 @@ static bool add_listener(listeners *all, const config_tunnel *tunnel, const list
     return false;
 }
 
+static bool is_same(const listener *a, const listener *b)
+{
+    return a->protocol == b->protocol && a->port == b->port && address_equal(&a->local, &b->local);
+}
+
 static bool is_open(const listeners *all, const listener *wanted)
 {
     for (size_t i = 0; i < all->count; i++)
-        if (all->list[i]->protocol == wanted->protocol && all->list[i]->port == wanted->port &&
-            address_equal(&all->list[i]->local, &wanted->local))
+        if (is_same(all->list[i], wanted))
             return true;
     return false;
 }
 
-static bool want(listeners *all, const config_tunnel *tunnel, uint8_t protocol, uint16_t port,
-                 int payload)
+/* ------------------------------------------------------------------------ what is needed */
+
+/* What one tunnel needs. */
+typedef struct needs {
+    const listeners *all;
+    const config_tunnel *tunnel;
+    listener list[LISTENERS_PER_TUNNEL];
+    unsigned count;
+} needs;
+
+static void need(needs *n, uint8_t protocol, uint16_t port, int payload)
 {
-    listener wanted = {.steer = &all->steer,
-                       .fd_count = all->steer.shares,
+    listener wanted = {.steer = &n->all->steer,
+                       .fd_count = n->all->steer.shares,
                        .protocol = protocol,
                        .port = port,
                        .payload = payload,
-                       .local = config_outer(tunnel)->local};
+                       .local = config_outer(n->tunnel)->local};
 
     if (protocol == IPPROTO_UDP)
         wanted.at = TUNNELCAP_AT_UDP_PAYLOAD;
@@ -215,54 +243,106 @@ static bool want(listeners *all, const config_tunnel *tunnel, uint8_t protocol, 
         wanted.at = TUNNELCAP_AT_IP;
     if (listener_has_errors(&wanted))
         wanted.fd_count = 1;
-    return is_open(all, &wanted) || add_listener(all, tunnel, &wanted);
+    n->list[n->count++] = wanted;
 }
 
 /* ESP in UDP may also come bare, where there is no NAT in its way. */
-static bool open_for_ipsec(listeners *all, const config_tunnel *tunnel, const ipsec *keys)
+static void need_for_ipsec(needs *n, const ipsec *keys)
 {
-    uint16_t port = ipsec_find(keys, tunnel->id)->now.local_port;
+    uint16_t port = ipsec_port(ipsec_find(keys, n->tunnel->id));
 
-    return want(all, tunnel, IPPROTO_ESP, 0, STEER_ESP) &&
-           (port == 0 || want(all, tunnel, IPPROTO_UDP, port, STEER_ESP));
+    need(n, IPPROTO_ESP, 0, STEER_ESP);
+    if (port != 0)
+        need(n, IPPROTO_UDP, port, STEER_ESP);
 }
 
-static bool open_for(listeners *all, const config_tunnel *tunnel, const ipsec *keys)
+static needs needs_of(const listeners *all, const config_tunnel *tunnel, const ipsec *keys)
 {
+    needs n = {.all = all, .tunnel = tunnel};
     bool ipv4 = config_outer(tunnel)->local.family == TUNNELCAP_IPV4;
 
-    if (!want(all, tunnel, ipv4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, 0, STEER_FIRST))
-        return false;
-    if (tunnel->kind == TUNNELCAP_KIND_ESP)
-        return open_for_ipsec(all, tunnel, keys);
-    if (tunnel->kind == TUNNELCAP_KIND_IPIP)
-        return want(all, tunnel, IPPROTO_IPIP, 0, STEER_IPV4) &&
-               want(all, tunnel, IPPROTO_IPV6, 0, STEER_IPV6);
-    if ((tunnel->encap.gre.flags & TUNNELCAP_GRE_UDP) != 0)
-        return want(all, tunnel, IPPROTO_UDP, tunnel->encap.gre.udp_port, STEER_GRE);
-    return want(all, tunnel, IPPROTO_GRE, 0, STEER_GRE);
+    need(&n, ipv4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, 0, STEER_FIRST);
+    if (tunnel->kind == TUNNELCAP_KIND_ESP) {
+        need_for_ipsec(&n, keys);
+    } else if (tunnel->kind == TUNNELCAP_KIND_IPIP) {
+        need(&n, IPPROTO_IPIP, 0, STEER_IPV4);
+        need(&n, IPPROTO_IPV6, 0, STEER_IPV6);
+    } else if ((tunnel->encap.gre.flags & TUNNELCAP_GRE_UDP) != 0) {
+        need(&n, IPPROTO_UDP, tunnel->encap.gre.udp_port, STEER_GRE);
+    } else {
+        need(&n, IPPROTO_GRE, 0, STEER_GRE);
+    }
+    return n;
 }
 
-bool listeners_open(listeners *all, const config *conf, const ipsec *keys)
+static bool is_needed(const listeners *all, const listener *l, const config *conf,
+                      const ipsec *keys)
 {
-    *all =
-        (listeners){.list = calloc(conf->tunnel_count * LISTENERS_PER_TUNNEL, sizeof(listener *))};
-    if (all->list == NULL) {
-        log_line("%s", strerror(ENOMEM));
-        return false;
+    for (size_t i = 0; i < conf->tunnel_count; i++) {
+        needs n = needs_of(all, &conf->tunnels[i], keys);
+        for (unsigned k = 0; k < n.count; k++)
+            if (is_same(&n.list[k], l))
+                return true;
     }
-    if (!steer_open(&all->steer, conf->threads))
-        return false;
-    for (size_t i = 0; i < conf->tunnel_count; i++)
-        if (!open_for(all, &conf->tunnels[i], keys))
-            return false;
+    return false;
+}
+
+bool listeners_open(listeners *all, unsigned threads)
+{
+    *all = (listeners){.list = NULL};
+    return steer_open(&all->steer, threads);
+}
+
+bool listeners_add(listeners *all, const config *conf, const ipsec *keys)
+{
+    for (size_t i = 0; i < conf->tunnel_count; i++) {
+        needs n = needs_of(all, &conf->tunnels[i], keys);
+        for (unsigned k = 0; k < n.count; k++)
+            if (!is_open(all, &n.list[k]) && !add_listener(all, n.tunnel, &n.list[k]))
+                return false;
+    }
     return true;
+}
+
+static uint64_t overflows(const listener *l)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < l->fd_count; i++) {
+        uint32_t facts[SK_MEMINFO_VARS] = {0};
+        socklen_t size = sizeof facts;
+        if (getsockopt(l->fds[i], SOL_SOCKET, SO_MEMINFO, facts, &size) == 0)
+            sum += facts[SK_MEMINFO_DROPS];
+    }
+    return sum;
+}
+
+void listeners_cut(listeners *all, size_t count)
+{
+    while (all->count > count) {
+        listener *l = all->list[--all->count];
+        all->overflows += overflows(l);
+        close_listener(l);
+    }
+}
+
+size_t listeners_sort(listeners *all, const config *conf, const ipsec *keys)
+{
+    size_t needed = 0;
+
+    for (size_t i = 0; i < all->count; i++) {
+        listener *l = all->list[i];
+        if (!is_needed(all, l, conf, keys))
+            continue;
+        all->list[i] = all->list[needed];
+        all->list[needed++] = l;
+    }
+    return needed;
 }
 
 void listeners_close(listeners *all)
 {
-    for (size_t i = 0; i < all->count; i++)
-        close_listener(all->list[i]);
+    listeners_cut(all, 0);
     free(all->list);
     *all = (listeners){.list = NULL};
 }
@@ -344,20 +424,11 @@ void listener_read(const listener *from, unsigned thread, batch *b, log_tally *e
     }
 }
 
-static uint64_t overflows(int fd)
-{
-    uint32_t facts[SK_MEMINFO_VARS] = {0};
-    socklen_t size = sizeof facts;
-
-    return getsockopt(fd, SOL_SOCKET, SO_MEMINFO, facts, &size) == 0 ? facts[SK_MEMINFO_DROPS] : 0;
-}
-
 uint64_t listeners_overflows(const listeners *all)
 {
-    uint64_t sum = 0;
+    uint64_t sum = all->overflows;
 
     for (size_t i = 0; i < all->count; i++)
-        for (unsigned n = 0; n < all->list[i]->fd_count; n++)
-            sum += overflows(all->list[i]->fds[n]);
+        sum += overflows(all->list[i]);
     return sum;
 }

@@ -30,13 +30,26 @@ typedef struct listener {
 typedef struct listeners {
     listener **list;
     size_t count;
+    size_t room;
     steer steer;
+    uint64_t overflows; /* of those that are closed */
 } listeners;
 
-/* Open what the tunnels need, for conf->threads threads. False after a line that says what is
- * wrong; the caller closes them then too. */
-bool listeners_open(listeners *all, const config *conf, const ipsec *keys);
+/* For so many threads; nothing is listened at yet. False after a line that says what is wrong;
+ * the caller closes them then too. */
+bool listeners_open(listeners *all, unsigned threads);
 void listeners_close(listeners *all);
+
+/* Open what the tunnels of a configuration need and what is not open yet, behind those that are.
+ * False after a line that says what is wrong; then some may have been added. */
+bool listeners_add(listeners *all, const config *conf, const ipsec *keys);
+
+/* Close all behind the first so many, when nobody uses them. */
+void listeners_cut(listeners *all, size_t count);
+
+/* Move those that no tunnel of a configuration needs behind the others; returns how many are
+ * needed. */
+size_t listeners_sort(listeners *all, const config *conf, const ipsec *keys);
 
 /* Whether it gives ICMP errors, and not packets of tunnels. These are few, and for one thread. */
 bool listener_has_errors(const listener *l);

@@ -10,17 +10,38 @@
 
 enum { LINE_INTERVAL_MS = 10000 };
 
+static _Thread_local FILE *copy;
+
+void log_copy(FILE *stream)
+{
+    copy = stream;
+}
+
 void log_line(const char *format, ...)
 {
     va_list args;
+    va_list again;
 
     va_start(args, format);
+    va_copy(again, args);
     flockfile(stderr); /* not only one thread writes lines */
     fputs("tunnelcap-gateway: ", stderr);
     vfprintf(stderr, format, args);
     fputc('\n', stderr);
     funlockfile(stderr);
+    if (copy != NULL) {
+        vfprintf(copy, format, again);
+        fputc('\n', copy);
+    }
+    va_end(again);
     va_end(args);
+}
+
+void log_text(const char *text)
+{
+    fputs(text, stderr);
+    if (copy != NULL)
+        fputs(text, copy);
 }
 
 int64_t log_now_ms(void)

@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* Errors of one kind of operation, by errno. Counting them writes a line now and then. */
 typedef struct log_tally {
@@ -22,6 +23,12 @@ typedef struct log_tally {
 
 /* Write one line. */
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Write lines that somebody else has made; they end with a newline each. */
+void log_text(const char *text);
+
+/* Have what this thread writes go to a stream too, without the program's name; NULL ends it. */
+void log_copy(FILE *stream);
 
 /* Count an error; at most one line in ten seconds tells of it. */
 void log_count(log_tally *tally, int error);

@@ -15,12 +15,14 @@ enum { EXIT_USAGE = 2, OPTION_JSON = 'j', OPTION_CONTROL = 'c', OPTION_ONCE = 'o
 static const char usage_text[] =
     "usage: tunnelcap-gateway run [--control PATH] CONFIG\n"
     "       tunnelcap-gateway check CONFIG\n"
+    "       tunnelcap-gateway reload [--control PATH | CONFIG]\n"
     "       tunnelcap-gateway stats [--json] [--control PATH | CONFIG]\n"
     "       tunnelcap-gateway top [--once] [--control PATH | CONFIG]\n"
     "       tunnelcap-gateway --help | --version\n"
     "\n"
     "run     carry packets between a TUN device and the tunnels of a configuration\n"
     "check   tell whether a configuration is right\n"
+    "reload  have a running gateway read its configuration anew\n"
     "stats   show what a running gateway has counted\n"
     "top     watch its tunnels\n";
 
@@ -66,7 +68,7 @@ static int run(const arguments *args)
         return usage();
     conf = config_load(args->file, stderr);
     if (conf != NULL && find_control(args, conf, true, path))
-        status = gateway_run(conf, path);
+        status = gateway_run(conf, args->file, path);
     else
         config_free(conf);
     return status;
@@ -111,6 +113,51 @@ static bool find_running(const arguments *args, char path[CONFIG_CONTROL_SIZE])
     bool found = find_control(args, conf, false, path);
     config_free(conf);
     return found;
+}
+
+static void print_names(const json_t *tunnels, const char *fate)
+{
+    size_t i = 0;
+    json_t *name = NULL;
+
+    json_array_foreach(json_object_get(tunnels, fate), i, name)
+    {
+        printf("%s%s", i == 0 ? "" : ", ", json_string_value(name));
+    }
+    printf("%s %s\n", i == 0 ? "no tunnel" : "", fate);
+}
+
+static void print_errors(const json_t *errors)
+{
+    size_t i = 0;
+    json_t *line = NULL;
+
+    json_array_foreach(errors, i, line)
+    {
+        fprintf(stderr, "%s\n", json_string_value(line));
+    }
+}
+
+/* The configuration only tells where the gateway is; that reads the file that it was started
+ * with. */
+static int reload_running(const arguments *args)
+{
+    char path[CONFIG_CONTROL_SIZE];
+
+    if (args->json || args->once || (args->file != NULL && args->control != NULL))
+        return usage();
+    json_t *answer = find_running(args, path) ? control_do(path, "/reload") : NULL;
+    bool done = json_is_true(json_object_get(answer, "reloaded"));
+    if (done) {
+        const json_t *tunnels = json_object_get(answer, "tunnels");
+        print_names(tunnels, "added");
+        print_names(tunnels, "changed");
+        print_names(tunnels, "removed");
+    } else {
+        print_errors(json_object_get(answer, "errors"));
+    }
+    json_decref(answer);
+    return done ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 static int stats(const arguments *args)
@@ -172,7 +219,8 @@ int main(int argc, char *argv[])
     static const struct {
         const char *name;
         int (*run)(const arguments *args);
-    } commands[] = {{"run", run}, {"check", check}, {"stats", stats}, {"top", top}};
+    } commands[] = {
+        {"run", run}, {"check", check}, {"reload", reload_running}, {"stats", stats}, {"top", top}};
     arguments args = {.file = NULL};
 
     if (argc < 2)

@@ -87,28 +87,39 @@ int netlink_up(struct mnl_socket *nl, unsigned device, uint32_t mtu)
     return ask(nl, &m, NULL, NULL);
 }
 
-int netlink_add_address(struct mnl_socket *nl, unsigned device, const tunnelcap_addr *address,
-                        uint8_t prefix_len)
+/* Add an address or take it back. */
+static int change_address(struct mnl_socket *nl, uint16_t type, uint16_t flags, unsigned device,
+                          const tunnelcap_addr *address, uint8_t prefix_len)
 {
     message m = {0};
-    struct ifaddrmsg *added =
-        begin(&m, RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, sizeof *added);
+    struct ifaddrmsg *changed = begin(&m, type, NLM_F_ACK | flags, sizeof *changed);
 
-    added->ifa_family = family_of(address);
-    added->ifa_prefixlen = prefix_len;
-    added->ifa_index = device;
-    added->ifa_flags = IFA_F_NODAD; /* nobody could object in a tunnel */
+    changed->ifa_family = family_of(address);
+    changed->ifa_prefixlen = prefix_len;
+    changed->ifa_index = device;
+    changed->ifa_flags = IFA_F_NODAD; /* nobody could object in a tunnel */
     put_address(&m, IFA_LOCAL, address);
     put_address(&m, IFA_ADDRESS, address);
     return ask(nl, &m, NULL, NULL);
 }
 
-int netlink_add_route(struct mnl_socket *nl, unsigned device, const tunnelcap_addr *prefix,
-                      uint8_t prefix_len)
+int netlink_add_address(struct mnl_socket *nl, unsigned device, const tunnelcap_addr *address,
+                        uint8_t prefix_len)
+{
+    return change_address(nl, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, device, address, prefix_len);
+}
+
+int netlink_remove_address(struct mnl_socket *nl, unsigned device, const tunnelcap_addr *address,
+                           uint8_t prefix_len)
+{
+    return change_address(nl, RTM_DELADDR, 0, device, address, prefix_len);
+}
+
+static int change_route(struct mnl_socket *nl, uint16_t type, uint16_t flags, unsigned device,
+                        const tunnelcap_addr *prefix, uint8_t prefix_len)
 {
     message m = {0};
-    struct rtmsg *route =
-        begin(&m, RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, sizeof *route);
+    struct rtmsg *route = begin(&m, type, NLM_F_ACK | flags, sizeof *route);
 
     route->rtm_family = family_of(prefix);
     route->rtm_dst_len = prefix_len;
@@ -119,6 +130,18 @@ int netlink_add_route(struct mnl_socket *nl, unsigned device, const tunnelcap_ad
     put_address(&m, RTA_DST, prefix);
     mnl_attr_put_u32(&m.header, RTA_OIF, device);
     return ask(nl, &m, NULL, NULL);
+}
+
+int netlink_add_route(struct mnl_socket *nl, unsigned device, const tunnelcap_addr *prefix,
+                      uint8_t prefix_len)
+{
+    return change_route(nl, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, device, prefix, prefix_len);
+}
+
+int netlink_remove_route(struct mnl_socket *nl, unsigned device, const tunnelcap_addr *prefix,
+                         uint8_t prefix_len)
+{
+    return change_route(nl, RTM_DELROUTE, 0, device, prefix, prefix_len);
 }
 
 static int take_device_attribute(const struct nlattr *attribute, void *arg)

@@ -26,6 +26,12 @@ int netlink_add_address(struct mnl_socket *nl, unsigned device, const tunnelcap_
 int netlink_add_route(struct mnl_socket *nl, unsigned device, const tunnelcap_addr *prefix,
                       uint8_t prefix_len);
 
+/* Take them back. */
+int netlink_remove_address(struct mnl_socket *nl, unsigned device, const tunnelcap_addr *address,
+                           uint8_t prefix_len);
+int netlink_remove_route(struct mnl_socket *nl, unsigned device, const tunnelcap_addr *prefix,
+                         uint8_t prefix_len);
+
 /* Tell through which device an address is reached now. */
 int netlink_find_route(struct mnl_socket *nl, const tunnelcap_addr *address, unsigned *device);
 

@@ -120,7 +120,8 @@ static bool add(rules *r, const char *const *programs, const char *device)
     const char *const *program = programs;
 
     for (; *program != NULL; program++) {
-        rules_entry entry = {.program = *program, .device = device};
+        rules_entry entry = {.program = *program};
+        snprintf(entry.device, sizeof entry.device, "%s", device);
         remove_leftovers(r, &entry);
         if (change(r, "-A", &entry, complaint)) {
             r->list[r->count++] = entry;

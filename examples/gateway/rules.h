@@ -11,7 +11,7 @@
 /* One rule that has been added. */
 typedef struct rules_entry {
     const char *program;
-    const char *device;
+    config_device device;
 } rules_entry;
 
 typedef struct rules {

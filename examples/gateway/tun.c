@@ -155,42 +155,84 @@ static bool carries(const config *conf, uint8_t family)
     return false;
 }
 
+/* An address that shares its network with one that goes is to stay. */
+static void keep_secondary(const tun *t)
+{
+    set(t, "ipv4", "promote_secondaries", 1);
+}
+
 /* No addresses but those configured: no packets of the kernel's own in the tunnels. A kernel
- * without IPv6 has neither setting, and nothing to be said about that. */
-static void prepare_ipv6(const tun *t, const config *conf)
+ * without IPv6 has no such setting, and nothing to be said about that. */
+static void forbid_own_addresses(const tun *t)
 {
     int none = 1;
 
-    if (!sysctl("ipv6", "addr_gen_mode", t->name, "w", &none))
+    sysctl("ipv6", "addr_gen_mode", t->name, "w", &none);
+}
+
+static void prepare_ipv6(const tun *t, const config *conf, const config *other)
+{
+    int off = 0;
+
+    if (!carries(conf, TUNNELCAP_IPV6) || carries(other, TUNNELCAP_IPV6) ||
+        !sysctl("ipv6", "disable_ipv6", t->name, "r", &off))
         return;
-    if (carries(conf, TUNNELCAP_IPV6)) {
+    if (off != 0)
         set(t, "ipv6", "disable_ipv6", 0);
-        warn_without_forwarding("ipv6");
+    warn_without_forwarding("ipv6");
+}
+
+/* ------------------------------------------------------------------- addresses and routes */
+
+static bool has_address(const config *conf, const config_interface *inner)
+{
+    for (size_t i = 0; i < conf->tunnel_count; i++) {
+        const config_tunnel *tunnel = &conf->tunnels[i];
+        const config_interface *its =
+            inner->local.family == TUNNELCAP_IPV4 ? &tunnel->inner4 : &tunnel->inner6;
+        if (its->prefix_len == inner->prefix_len && address_equal(&its->local, &inner->local))
+            return true;
     }
+    return false;
+}
+
+/* Routes of the kernel: the far interface addresses have theirs already. */
+static bool has_route(const config *conf, const config_route *route)
+{
+    for (size_t i = 0; i < conf->route_count; i++) {
+        const config_route *its = &conf->routes[i];
+        if (!its->connected && its->route.prefix_len == route->route.prefix_len &&
+            address_equal(&its->route.prefix, &route->route.prefix))
+            return true;
+    }
+    return false;
+}
+
+/* Several tunnels may share a prefix; the kernel has one route for all. */
+static bool is_first_of_prefix(const config *conf, const config_route *route)
+{
+    config before = {.routes = conf->routes, .route_count = (size_t)(route - conf->routes)};
+
+    return !has_route(&before, route);
+}
+
+static bool is_kernel_route(const config *conf, const config_route *route, const config *other)
+{
+    return !route->connected && is_first_of_prefix(conf, route) && !has_route(other, route);
 }
 
 static bool add_address(const tun *t, struct mnl_socket *nl, const config_tunnel *tunnel,
-                        const config_interface *inner)
+                        const config_interface *inner, const config *other)
 {
     char text[ADDRESS_TEXT_SIZE];
 
-    if (inner->local.family == 0)
+    if (inner->local.family == 0 || has_address(other, inner))
         return true;
     int error = netlink_add_address(nl, t->device, &inner->local, inner->prefix_len);
     if (error != 0)
         log_line("%s: cannot add address %s to %s: %s", tunnel->path,
                  address_text(&inner->local, text), t->name, strerror(error));
     return error == 0;
-}
-
-/* Several tunnels may share a prefix; the kernel has one route for all. */
-static bool is_first_of_prefix(const config *conf, const config_route *route)
-{
-    for (const config_route *other = conf->routes; other < route; other++)
-        if (other->route.prefix_len == route->route.prefix_len &&
-            address_equal(&other->route.prefix, &route->route.prefix))
-            return false;
-    return true;
 }
 
 static bool add_route(const tun *t, struct mnl_socket *nl, const config_route *route)
@@ -205,29 +247,91 @@ static bool add_route(const tun *t, struct mnl_socket *nl, const config_route *r
     return error == 0;
 }
 
-static bool set_up(tun *t, struct mnl_socket *nl, const config *conf)
+static bool add_all(const tun *t, struct mnl_socket *nl, const config *conf, const config *other)
 {
-    int error = netlink_up(nl, t->device, TUN_MTU);
-
-    if (error != 0) {
-        log_line("cannot set %s up with MTU %d: %s", t->name, TUN_MTU, strerror(error));
-        return false;
-    }
     for (size_t i = 0; i < conf->tunnel_count; i++)
-        if (!add_address(t, nl, &conf->tunnels[i], &conf->tunnels[i].inner4) ||
-            !add_address(t, nl, &conf->tunnels[i], &conf->tunnels[i].inner6))
+        if (!add_address(t, nl, &conf->tunnels[i], &conf->tunnels[i].inner4, other) ||
+            !add_address(t, nl, &conf->tunnels[i], &conf->tunnels[i].inner6, other))
             return false;
+    for (size_t i = 0; i < conf->route_count; i++)
+        if (is_kernel_route(conf, &conf->routes[i], other) && !add_route(t, nl, &conf->routes[i]))
+            return false;
+    return path_check(nl, conf, t->device);
+}
+
+static void remove_address(const tun *t, struct mnl_socket *nl, const config_interface *inner,
+                           const config *other)
+{
+    if (inner->local.family != 0 && !has_address(other, inner))
+        netlink_remove_address(nl, t->device, &inner->local, inner->prefix_len);
+}
+
+/* What is not there, since somebody has removed it or it was not added, is no matter. */
+static void remove_all(const tun *t, struct mnl_socket *nl, const config *conf, const config *other)
+{
     for (size_t i = 0; i < conf->route_count; i++) {
         const config_route *route = &conf->routes[i];
-        if (!route->connected && is_first_of_prefix(conf, route) && !add_route(t, nl, route))
-            return false;
+        if (is_kernel_route(conf, route, other))
+            netlink_remove_route(nl, t->device, &route->route.prefix, route->route.prefix_len);
     }
-    return path_check(nl, conf, t->device);
+    for (size_t i = 0; i < conf->tunnel_count; i++) {
+        remove_address(t, nl, &conf->tunnels[i].inner4, other);
+        remove_address(t, nl, &conf->tunnels[i].inner6, other);
+    }
+}
+
+static struct mnl_socket *open_netlink(void)
+{
+    struct mnl_socket *nl = NULL;
+    int error = netlink_open(&nl);
+
+    if (error != 0)
+        log_line("netlink: %s", strerror(error));
+    return nl;
+}
+
+bool tun_add(tun *t, const config *conf, const config *other)
+{
+    struct mnl_socket *nl = open_netlink();
+
+    if (nl == NULL)
+        return false;
+    prepare_ipv6(t, conf, other);
+    bool done = add_all(t, nl, conf, other);
+    if (!done)
+        remove_all(t, nl, conf, other);
+    netlink_close(nl);
+    return done;
+}
+
+void tun_remove(tun *t, const config *conf, const config *other)
+{
+    struct mnl_socket *nl = open_netlink();
+
+    if (nl == NULL)
+        return;
+    remove_all(t, nl, conf, other);
+    netlink_close(nl);
+}
+
+/* -------------------------------------------------------------------------------- the device */
+
+static bool set_up(const tun *t)
+{
+    struct mnl_socket *nl = open_netlink();
+
+    if (nl == NULL)
+        return false;
+    int error = netlink_up(nl, t->device, TUN_MTU);
+    if (error != 0)
+        log_line("cannot set %s up with MTU %d: %s", t->name, TUN_MTU, strerror(error));
+    netlink_close(nl);
+    return error == 0;
 }
 
 bool tun_open(tun *t, const config *conf)
 {
-    struct mnl_socket *nl = NULL;
+    const config nothing = {.tunnel_count = 0};
 
     *t = (tun){.queues = calloc(conf->threads, sizeof *t->queues)};
     if (t->queues == NULL) {
@@ -241,17 +345,10 @@ bool tun_open(tun *t, const config *conf)
     if (!make_device(t))
         return false;
     allow_any_source(t);
+    keep_secondary(t);
     warn_without_forwarding("ipv4");
-    prepare_ipv6(t, conf);
-
-    int error = netlink_open(&nl);
-    if (error != 0) {
-        log_line("netlink: %s", strerror(error));
-        return false;
-    }
-    bool done = set_up(t, nl, conf);
-    netlink_close(nl);
-    return done;
+    forbid_own_addresses(t);
+    return set_up(t) && tun_add(t, conf, &nothing);
 }
 
 void tun_close(tun *t)

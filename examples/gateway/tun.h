@@ -33,6 +33,12 @@ bool tun_open(tun *t, const config *conf);
 /* Everything that tun_open() made goes with the device. */
 void tun_close(tun *t);
 
+/* While it is open, give the device the addresses and routes of a configuration that another one
+ * has not, or take them away. tun_add() looks at the ways of outer packets too; false after a line
+ * that says what is wrong: then it has changed nothing. */
+bool tun_add(tun *t, const config *conf, const config *other);
+void tun_remove(tun *t, const config *conf, const config *other);
+
 /* Read packets until there are no more or the batch is full. False if the device is gone. */
 bool tun_read(tun_queue *q, batch *b);
 

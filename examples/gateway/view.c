@@ -6,6 +6,7 @@
 #include "endpoint.h"
 #include "gateway.h"
 #include "metrics.h"
+#include "reload.h"
 #include "stats.h"
 #include "tunnels_json.h"
 
@@ -56,12 +57,25 @@ static const char *write_metrics(struct evbuffer *out, const http_request *reque
 
 static const char *write_index(struct evbuffer *out, const http_request *request, void *arg);
 
+static const char *do_reload(struct evbuffer *out, const http_request *request, void *arg)
+{
+    (void)request;
+    return add_json(out, reload(arg));
+}
+
 static const http_page pages[] = {
-    {"/", write_index},
-    {"/metrics", write_metrics},
-    {"/stats.json", write_stats},
-    {"/tunnels.json", write_tunnels},
-    {NULL, NULL},
+    {"/", false, write_index},
+    {"/metrics", false, write_metrics},
+    {"/stats.json", false, write_stats},
+    {"/tunnels.json", false, write_tunnels},
+    {NULL, false, NULL},
+};
+
+/* What the gateway's user may do too. */
+static const http_page control_pages[] = {
+    {"/", false, write_index},           {"/metrics", false, write_metrics},
+    {"/stats.json", false, write_stats}, {"/tunnels.json", false, write_tunnels},
+    {"/reload", true, do_reload},        {NULL, false, NULL},
 };
 
 /* What there is, for those who look around. */
@@ -100,8 +114,8 @@ static bool open_http(view *v, struct gateway *g, struct event_base *base)
 
 bool view_open(view *v, struct gateway *g, struct event_base *base, const char *control_path)
 {
-    return control_open(&v->control, base, control_path, pages, g) && open_http(v, g, base) &&
-           records_open(&v->records, g, base);
+    return control_open(&v->control, base, control_path, control_pages, g) &&
+           open_http(v, g, base) && records_open(&v->records, g, base);
 }
 
 void view_close(view *v)

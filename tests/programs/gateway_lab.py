@@ -164,8 +164,26 @@ class Gateway:
         self.line = self.process.stdout.readline() if ready else ""
 
     def messages(self):
-        self.log.seek(0)
-        return self.log.read()
+        """All lines so far. The gateway writes on where its own place in the file is."""
+        with open(f"/proc/self/fd/{self.log.fileno()}", encoding="utf-8") as log:
+            return log.read()
+
+    def rewrite(self, config):
+        """Put another configuration in the place of the one that it was started with."""
+        text = json.dumps({"threads": THREADS, **config, "control": self.control})
+        self.write(text)
+
+    def write(self, text):
+        with open(self.file + ".new", "w", encoding="ascii") as file:
+            file.write(text)
+        os.rename(self.file + ".new", self.file)
+
+    def reload(self, config=None):
+        """Have it read its file anew; returns whether it did, and what it said of that."""
+        if config is not None:
+            self.rewrite(config)
+        done = run(self.program, "reload", "--control", self.control, check=False)
+        return done.returncode == 0, done.stdout + done.stderr
 
     def stats(self):
         return json.loads(run(self.program, "stats", "--json", "--control", self.control).stdout)
