@@ -3,6 +3,7 @@
 /* tunnelcap-gateway: GRE, IP in IP and IPsec between a TUN device and the network. */
 #include "control.h"
 #include "gateway.h"
+#include "plot.h"
 #include "report.h"
 #include "top.h"
 
@@ -10,7 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXIT_USAGE = 2, OPTION_JSON = 'j', OPTION_CONTROL = 'c', OPTION_ONCE = 'o' };
+enum {
+    EXIT_USAGE = 2,
+    OPTION_JSON = 'j',
+    OPTION_CONTROL = 'c',
+    OPTION_ONCE = 'o',
+    OPTION_INTERVAL = 'i'
+};
 
 static const char usage_text[] =
     "usage: tunnelcap-gateway run [--control PATH] CONFIG\n"
@@ -18,18 +25,21 @@ static const char usage_text[] =
     "       tunnelcap-gateway reload [--control PATH | CONFIG]\n"
     "       tunnelcap-gateway stats [--json] [--control PATH | CONFIG]\n"
     "       tunnelcap-gateway top [--once] [--control PATH | CONFIG]\n"
+    "       tunnelcap-gateway history [--interval SPAN] [--control PATH | CONFIG]\n"
     "       tunnelcap-gateway --help | --version\n"
     "\n"
     "run     carry packets between a TUN device and the tunnels of a configuration\n"
     "check   tell whether a configuration is right\n"
     "reload  have a running gateway read its configuration anew\n"
     "stats   show what a running gateway has counted\n"
-    "top     watch its tunnels\n";
+    "top     watch its tunnels\n"
+    "history draw what its tunnels have carried, by second, minute, fiveMinutes or hour\n";
 
 /* What the command line says. */
 typedef struct arguments {
     const char *file;
     const char *control;
+    const char *interval;
     bool json;
     bool once;
 } arguments;
@@ -64,7 +74,7 @@ static int run(const arguments *args)
     config *conf = NULL;
     int status = EXIT_FAILURE;
 
-    if (args->file == NULL || args->json || args->once)
+    if (args->file == NULL || args->json || args->once || args->interval != NULL)
         return usage();
     conf = config_load(args->file, stderr);
     if (conf != NULL && find_control(args, conf, true, path))
@@ -88,7 +98,8 @@ static int check(const arguments *args)
 {
     config *conf = NULL;
 
-    if (args->file == NULL || args->json || args->once || args->control != NULL)
+    if (args->file == NULL || args->json || args->once || args->interval != NULL ||
+        args->control != NULL)
         return usage();
     conf = config_load(args->file, stderr);
     if (conf == NULL || !check_keys(conf)) {
@@ -144,7 +155,8 @@ static int reload_running(const arguments *args)
 {
     char path[CONFIG_CONTROL_SIZE];
 
-    if (args->json || args->once || (args->file != NULL && args->control != NULL))
+    if (args->json || args->once || args->interval != NULL ||
+        (args->file != NULL && args->control != NULL))
         return usage();
     json_t *answer = find_running(args, path) ? control_do(path, "/reload") : NULL;
     bool done = json_is_true(json_object_get(answer, "reloaded"));
@@ -165,7 +177,7 @@ static int stats(const arguments *args)
     char path[CONFIG_CONTROL_SIZE];
     json_t *answer = NULL;
 
-    if (args->once || (args->file != NULL && args->control != NULL))
+    if (args->once || args->interval != NULL || (args->file != NULL && args->control != NULL))
         return usage();
     if (find_running(args, path))
         answer = control_ask(path, "/stats.json");
@@ -185,9 +197,29 @@ static int top(const arguments *args)
 {
     char path[CONFIG_CONTROL_SIZE];
 
-    if (args->json || (args->file != NULL && args->control != NULL))
+    if (args->json || args->interval != NULL || (args->file != NULL && args->control != NULL))
         return usage();
     return find_running(args, path) ? top_run(path, args->once) : EXIT_FAILURE;
+}
+
+static int history(const arguments *args)
+{
+    const char *interval = args->interval == NULL ? "second" : args->interval;
+    char path[CONFIG_CONTROL_SIZE];
+    char page[sizeof "/tunnels.json?limit=1600&interval=fiveMinutes"];
+    json_t *answer = NULL;
+
+    if (args->json || args->once || !plot_knows(interval) ||
+        (args->file != NULL && args->control != NULL))
+        return usage();
+    snprintf(page, sizeof page, "/tunnels.json?limit=%d&interval=%s", PLOT_STEPS, interval);
+    if (find_running(args, path))
+        answer = control_ask(path, page);
+    if (answer == NULL)
+        return EXIT_FAILURE;
+    plot_print(answer, interval);
+    json_decref(answer);
+    return EXIT_SUCCESS;
 }
 
 /* Options may stand before or behind the file. */
@@ -195,6 +227,7 @@ static bool parse(int argc, char *argv[], arguments *args)
 {
     static const struct option options[] = {{"json", no_argument, NULL, OPTION_JSON},
                                             {"once", no_argument, NULL, OPTION_ONCE},
+                                            {"interval", required_argument, NULL, OPTION_INTERVAL},
                                             {"control", required_argument, NULL, OPTION_CONTROL},
                                             {NULL, 0, NULL, 0}};
     int option = 0;
@@ -204,6 +237,8 @@ static bool parse(int argc, char *argv[], arguments *args)
             args->json = true;
         else if (option == OPTION_ONCE)
             args->once = true;
+        else if (option == OPTION_INTERVAL)
+            args->interval = optarg;
         else if (option == OPTION_CONTROL)
             args->control = optarg;
         else
@@ -219,8 +254,8 @@ int main(int argc, char *argv[])
     static const struct {
         const char *name;
         int (*run)(const arguments *args);
-    } commands[] = {
-        {"run", run}, {"check", check}, {"reload", reload_running}, {"stats", stats}, {"top", top}};
+    } commands[] = {{"run", run},     {"check", check}, {"reload", reload_running},
+                    {"stats", stats}, {"top", top},     {"history", history}};
     arguments args = {.file = NULL};
 
     if (argc < 2)

@@ -13,7 +13,7 @@
  * walks over all tunnels. Counters end in _total: in the one format the family does too, in the
  * other only its samples. */
 
-enum { MOST_LABELS = 4, VALUE_SIZE = 32, PER_SECOND = 1000, NS_DIGITS = 9 };
+enum { MOST_LABELS = 4, VALUE_SIZE = 32, MS_DIGITS = 3, PPM_DIGITS = 6, NS_DIGITS = 9 };
 
 static const char text_type[] = "text/plain; version=0.0.4; charset=utf-8";
 static const char open_type[] = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -192,7 +192,7 @@ static void add_gateway(writer *w, const json_t *stats)
         {"version", string(stats, "version")}, {"side", string(stats, "side")}, {NULL, NULL}};
 
     add_count(w, &build, labels, 1);
-    add_parts(w, &uptime, NULL, (uint64_t)number(stats, "uptime_ms"), 3);
+    add_parts(w, &uptime, NULL, (uint64_t)number(stats, "uptime_ms"), MS_DIGITS);
     add_count(w, &tunnels, NULL, (json_int_t)json_array_size(json_object_get(stats, "tunnels")));
 }
 
@@ -285,6 +285,72 @@ static void add_facts(writer *w, const json_t *tunnels)
         add_count(w, &limit, labels, number(tunnel, "mss4"));
         labels[1].value = "ipv6";
         add_count(w, &limit, labels, number(tunnel, "mss6"));
+    }
+}
+
+/* What probes say of the tunnels that are watched. */
+static void add_probes(writer *w, const json_t *tunnels)
+{
+    static const struct {
+        const char *key;
+        int digits; /* behind the point */
+        family family;
+    } counts[] = {
+        {"sent", 0, {"tunnelcap_probes_sent", "counter", NULL, "Health probes sent."}},
+        {"answered",
+         0,
+         {"tunnelcap_probes_answered", "counter", NULL, "Health probes answered in time."}},
+        {"failed",
+         0,
+         {"tunnelcap_probes_failed", "counter", NULL, "Health probes not answered in time."}},
+        {"loss_ppm",
+         PPM_DIGITS,
+         {"tunnelcap_probe_loss_ratio", "gauge", "ratio",
+          "Part of the probes of the last minutes that failed."}},
+        {"rtt_ns",
+         NS_DIGITS,
+         {"tunnelcap_probe_rtt_seconds", "gauge", "seconds",
+          "Round-trip time of probes, smoothed."}},
+        {"jitter_ns",
+         NS_DIGITS,
+         {"tunnelcap_probe_jitter_seconds", "gauge", "seconds",
+          "Variation of round-trip times, smoothed."}},
+    };
+    size_t i = 0;
+    json_t *tunnel = NULL;
+
+    for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++)
+        json_array_foreach(tunnels, i, tunnel)
+        {
+            const label labels[] = {{"tunnel", string(tunnel, "name")}, {NULL, NULL}};
+            const json_t *health = json_object_get(tunnel, "health");
+            if (health == NULL)
+                continue;
+            if (counts[c].digits == 0)
+                add_count(w, &counts[c].family, labels, number(health, counts[c].key));
+            else
+                add_parts(w, &counts[c].family, labels, (uint64_t)number(health, counts[c].key),
+                          counts[c].digits);
+        }
+}
+
+/* 0, 0.5 and 1, as the service has it. */
+static void add_states(writer *w, const json_t *tunnels)
+{
+    static const family state = {"tunnelcap_tunnel_state", "gauge", NULL,
+                                 "Health of a tunnel: 0 down, 0.5 degraded, 1 healthy."};
+    size_t i = 0;
+    json_t *tunnel = NULL;
+
+    json_array_foreach(tunnels, i, tunnel)
+    {
+        const label labels[] = {{"tunnel", string(tunnel, "name")}, {NULL, NULL}};
+        const char *name = string(tunnel, "state");
+        if (json_object_get(tunnel, "health") != NULL)
+            add(w, &state, labels,
+                strcmp(name, "healthy") == 0 ? "1"
+                : strcmp(name, "down") == 0  ? "0"
+                                             : "0.5");
     }
 }
 
@@ -423,6 +489,8 @@ const char *metrics_write(struct evbuffer *out, const json_t *stats, bool openme
     add_counters(&w, tunnels);
     add_drops(&w, stats, tunnels);
     add_facts(&w, tunnels);
+    add_states(&w, tunnels);
+    add_probes(&w, tunnels);
     add_ipsec(&w, tunnels);
     add_errors(&w, stats);
     add_rest(&w, stats);

@@ -86,6 +86,15 @@ static bool is_current(const records *r, const config *conf)
     return true;
 }
 
+/* A tunnel that nobody watches counts as healthy. */
+static uint32_t state_of(const gateway *g, uint64_t id)
+{
+    tunnelcap_health_info info = {.state = TUNNELCAP_HEALTH_HEALTHY};
+
+    tunnelcap_table_get_health(g->table, id, &info, sizeof info);
+    return info.state;
+}
+
 /* Hand the counters of all tunnels in. */
 static void update(records *r)
 {
@@ -104,7 +113,7 @@ static void update(records *r)
                                             .encap_packets = stats.encap.packets,
                                             .decap_bytes = stats.decap.inner_bytes,
                                             .decap_packets = stats.decap.packets};
-        tunnelcap_history_add(r->list[i].history, now_ns, &totals, TUNNELCAP_HEALTH_HEALTHY);
+        tunnelcap_history_add(r->list[i].history, now_ns, &totals, state_of(g, r->list[i].id));
     }
 }
 

@@ -192,11 +192,11 @@ static void print_tunnels(const json_t *tunnels, int width)
     size_t index = 0;
     json_t *tunnel = NULL;
 
-    printf("\n%-*s  %-7s  %-6s  %-*s  %-*s  %5s  %-8s  %5s  %5s  %5s\n", width, "TUNNEL", "KIND",
+    printf("\n%-*s  %-7s  %-8s  %-*s  %-*s  %5s  %-8s  %5s  %5s  %5s\n", width, "TUNNEL", "KIND",
            "STATE", local, "LOCAL", remote, "REMOTE", "PATH", "FROM", "MTU", "MSS4", "MSS6");
     json_array_foreach(tunnels, index, tunnel)
     {
-        printf("%-*s  %-7s  %-6s  %-*s  %-*s  %5" PRIu64 "  %-8s  %5" PRIu64 "  %5" PRIu64
+        printf("%-*s  %-7s  %-8s  %-*s  %-*s  %5" PRIu64 "  %-8s  %5" PRIu64 "  %5" PRIu64
                "  %5" PRIu64 "\n",
                width, string(tunnel, "name"), string(tunnel, "kind"), string(tunnel, "state"),
                local, string(tunnel, "local"), remote, string(tunnel, "remote"),

@@ -71,15 +71,45 @@ static void add_rates(json_t *object, const gateway *g, uint64_t id)
     }
 }
 
-/* There are no health checks here, and with direct server return packets go one way only: a
- * tunnel is active while it carries any. */
-static const char *state(const gateway *g, uint64_t id)
+static const char *activity(const gateway *g, uint64_t id)
 {
     int64_t last = atomic_load_explicit(&g->shared.last_ms[id], memory_order_relaxed);
 
     if (last == 0)
         return "unused";
     return log_now_ms() - last < ACTIVE_MS ? "active" : "idle";
+}
+
+/* What probes have found out, for a tunnel that is watched. */
+static void add_health(json_t *object, const tunnelcap_health_info *info)
+{
+    json_t *health = json_object();
+
+    set_count(health, "sent", info->sent);
+    set_count(health, "answered", info->answered);
+    set_count(health, "failed", info->failed);
+    set_count(health, "loss_ppm", info->loss_ppm);
+    set_count(health, "rtt_ns", info->rtt_ns);
+    set_count(health, "rtt_last_ns", info->rtt_last_ns);
+    set_count(health, "jitter_ns", info->jitter_ns);
+    json_object_set_new(object, "health", health);
+}
+
+/* A tunnel that is not watched is active while it carries packets: with direct server return they
+ * go one way only, so none in one direction means nothing. */
+static void add_state(json_t *object, const gateway *g, uint64_t id)
+{
+    static const char *const states[] = {[TUNNELCAP_HEALTH_DOWN] = "down",
+                                         [TUNNELCAP_HEALTH_DEGRADED] = "degraded",
+                                         [TUNNELCAP_HEALTH_HEALTHY] = "healthy"};
+    tunnelcap_health_info info;
+
+    if (tunnelcap_table_get_health(g->table, id, &info, sizeof info) != TUNNELCAP_OK) {
+        json_object_set_new(object, "state", json_string(activity(g, id)));
+        return;
+    }
+    json_object_set_new(object, "state", json_string(states[info.state]));
+    add_health(object, &info);
 }
 
 static const char *kind(const config_tunnel *tunnel)
@@ -163,7 +193,7 @@ static json_t *tunnel_json(const gateway *g, const config_tunnel *tunnel)
     tunnelcap_table_get_info(g->table, tunnel->id, &info, sizeof info);
     json_object_set_new(object, "name", json_string(tunnel->name));
     json_object_set_new(object, "kind", json_string(kind(tunnel)));
-    json_object_set_new(object, "state", json_string(state(g, tunnel->id)));
+    add_state(object, g, tunnel->id);
     add_ends(object, &config_outer(tunnel)->local,
              keyed != NULL ? &keyed->peer : &config_outer(tunnel)->remote);
     set_count(object, "mtu", info.inner_mtu);

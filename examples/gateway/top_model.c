@@ -74,12 +74,10 @@ static top_tunnel *read_tunnels(const json_t *list)
         return NULL;
     json_array_foreach(list, i, stats)
     {
-        const json_t *health = json_object_get(stats, "health");
         tunnels[i] = (top_tunnel){.stats = stats,
                                   .name = top_string(stats, "name"),
-                                  .state = health != NULL ? top_string(health, "state")
-                                                          : top_string(stats, "state"),
-                                  .health = health,
+                                  .state = top_string(stats, "state"),
+                                  .health = json_object_get(stats, "health"),
                                   .in = read_way(json_object_get(stats, "decap")),
                                   .out = read_way(json_object_get(stats, "encap"))};
     }

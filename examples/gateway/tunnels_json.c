@@ -105,16 +105,28 @@ static const tunnelcap_history_flow *flow_of(const tunnelcap_history_bucket *buc
     return d == TUNNELCAP_ENCAP ? &bucket->encap : &bucket->decap;
 }
 
+/* 0 down, 0.5 degraded, 1 healthy; null where nobody watches. */
+static json_t *state_now(const gateway *g, uint64_t id)
+{
+    tunnelcap_health_info info;
+
+    if (tunnelcap_table_get_health(g->table, id, &info, sizeof info) != TUNNELCAP_OK)
+        return json_null();
+    return json_real((double)info.state / TUNNELCAP_HEALTH_HEALTHY);
+}
+
 /* The newest bucket of each span, as far as there is one. Percentiles take their time, which
  * those who ask for all tunnels may not have. */
-static json_t *summary(const tunnelcap_history *history, const char *name, unsigned d, bool billed)
+static json_t *summary(const gateway *g, const record *kept, unsigned d, bool billed)
 {
+    const tunnelcap_history *history = kept->history;
     tunnelcap_history_bucket bucket;
     uint64_t rates[3];
     json_t *object = json_object();
 
-    json_object_set_new(object, "tunnelName", json_string(name));
+    json_object_set_new(object, "tunnelName", json_string(kept->name));
     json_object_set_new(object, "direction", json_string(directions[d]));
+    json_object_set_new(object, "tunnelState", state_now(g, kept->id));
     for (uint32_t span = 0; span < TUNNELCAP_HISTORY_SPANS; span++) {
         if (tunnelcap_history_get(history, span, 0, &bucket, sizeof bucket) != TUNNELCAP_OK)
             continue;
@@ -193,8 +205,7 @@ json_t *tunnels_json(const struct gateway *g, const http_request *request)
         for (unsigned d = 0; d < DIRECTIONS; d++) {
             if (asked.direction != NULL && strcmp(asked.direction, directions[d]) != 0)
                 continue;
-            json_array_append_new(tunnels,
-                                  summary(kept->history, kept->name, d, asked.tunnel != NULL));
+            json_array_append_new(tunnels, summary(g, kept, d, asked.tunnel != NULL));
             add_rows(rows, &asked, kept->history, kept->name, d);
         }
     }

@@ -137,7 +137,29 @@ def check_live(t, edge, names):
                 screen.text())
 
 
+def check_history(t, edge, names):
+    """Charts of what has been carried."""
+    def ask(*options):
+        return subprocess.run([edge.program, "history", *options, "--control", edge.control],
+                              capture_output=True, text=True, check=False, timeout=20,
+                              env={"LC_ALL": "C", "COLUMNS": "100"})
+
+    said = ask()
+    charts = re.findall(r"^(\S+), (ingress|egress): [0-9.]+ k?B$", said.stdout, re.M)
+    t.check("a chart for each direction that has carried something", said.returncode == 0 and
+            charts == [(name, way) for name in names[:2] for way in ("egress", "ingress")],
+            said.stdout + said.stderr)
+    t.check("it has axes", "bit/s |" in said.stdout and re.search(r"\d\d:\d\d:\d\d", said.stdout) and
+            "#" in said.stdout, said.stdout)
+    said = ask("--interval", "hour")
+    t.check("nothing is drawn before an hour is over", said.returncode == 0 and
+            "no tunnel has carried anything" in said.stdout, said.stdout)
+    for wrong in (("--interval", "day"), ("--once",), ("--json",)):
+        t.check(f"history {wrong} is a wrong command line", ask(*wrong).returncode == 2, wrong)
+
+
 def check_top(t, edge, names):
+    check_history(t, edge, names)
     check_once(t, edge, names)
     check_live(t, edge, names)
 
