@@ -313,14 +313,16 @@ static inline uint32_t tunnelcap_i_key_hash(const tunnelcap_table *table,
                                             const tunnelcap_i_key *key)
 {
     const uint8_t *p = (const uint8_t *)key;
-    uint64_t h =
-        tunnelcap_i_hash2(table->hash_key, tunnelcap_i_word64(p), tunnelcap_i_word64(p + 32));
+    uint64_t x = tunnelcap_i_word64(p);
+    uint64_t y = tunnelcap_i_word64(p + 32) ^ table->hash_key.b;
 
-    h ^= tunnelcap_i_word64(p + 40);
-    if (key->family == TUNNELCAP_IPV6)
-        h = tunnelcap_i_hash2(table->hash_key, tunnelcap_i_word64(p + 8) ^ h,
-                              tunnelcap_i_word64(p + 16) ^ tunnelcap_i_word64(p + 24));
-    return (uint32_t)tunnelcap_i_mix(h, table->hash_key.b | 1);
+    if (key->family == TUNNELCAP_IPV6) {
+        x ^= tunnelcap_i_hash2(table->hash_key, tunnelcap_i_word64(p + 8),
+                               tunnelcap_i_word64(p + 16));
+        y ^= tunnelcap_i_mix(tunnelcap_i_word64(p + 24) ^ table->hash_key.a, table->hash_key.b | 1);
+    }
+    x = tunnelcap_i_mix(x ^ table->hash_key.a, y);
+    return (uint32_t)tunnelcap_i_mix(x ^ tunnelcap_i_word64(p + 40), table->hash_key.b | 1);
 }
 
 /* Hash of a tunnel's outer VRF and addresses; `match` is as in tunnelcap_i_outer. */
@@ -372,6 +374,17 @@ static inline uint32_t tunnelcap_i_key_entry(uint32_t slot, uint32_t hash)
     return (slot + 1) | (hash & ~(uint32_t)TUNNELCAP_I_SLOT_MASK);
 }
 
+static inline uint32_t tunnelcap_i_key_equal(const tunnelcap_i_key *a, const tunnelcap_i_key *b)
+{
+    const uint8_t *p = (const uint8_t *)a;
+    const uint8_t *q = (const uint8_t *)b;
+    uint64_t differ = 0;
+
+    for (uint32_t at = 0; at < sizeof(*a); at += sizeof(differ))
+        differ |= tunnelcap_i_word64(p + at) ^ tunnelcap_i_word64(q + at);
+    return differ == 0;
+}
+
 /* Find a tunnel by its outer key, whose hash is given; NULL if there is none. */
 static inline tunnelcap_i_tunnel *tunnelcap_i_find_key(const tunnelcap_table *table,
                                                        const tunnelcap_i_view *view,
@@ -385,10 +398,47 @@ static inline tunnelcap_i_tunnel *tunnelcap_i_find_key(const tunnelcap_table *ta
         if ((entry ^ hash) >> TUNNELCAP_I_SLOT_BITS)
             continue;
         tunnel = &table->slots[(entry & TUNNELCAP_I_SLOT_MASK) - 1];
-        if (memcmp(&tunnel->key, key, sizeof(*key)) == 0)
+        if (tunnelcap_i_key_equal(&tunnel->key, key))
             return tunnel;
     }
     return NULL;
+}
+
+/* A question for tunnelcap_i_find_keys(), and its answer. */
+typedef struct tunnelcap_i_find {
+    const tunnelcap_i_key *key; /* NULL: none */
+    tunnelcap_i_tunnel *tunnel; /* or NULL */
+    uint32_t hash;
+} tunnelcap_i_find;
+
+/* Let the entry of a key's hash come. */
+static inline void tunnelcap_i_find_aim(const tunnelcap_table *table, const tunnelcap_i_view *view,
+                                        const tunnelcap_i_key *key, tunnelcap_i_find *find)
+{
+    find->key = key;
+    find->hash = tunnelcap_i_key_hash(table, key);
+    tunnelcap_i_fetch(&view->by_key[find->hash & table->tunnel_mask]);
+}
+
+/* Find the tunnels of keys that have been aimed at; while one comes out of memory, so do the
+ * others. */
+static inline void tunnelcap_i_find_keys(const tunnelcap_table *table, const tunnelcap_i_view *view,
+                                         tunnelcap_i_find *finds, uint32_t count)
+{
+    const uint8_t *slot;
+    uint32_t entry;
+
+    for (uint32_t i = 0; i < count; i++) {
+        entry = finds[i].key == NULL ? 0 : view->by_key[finds[i].hash & table->tunnel_mask];
+        if (entry == 0)
+            continue;
+        slot = (const uint8_t *)&table->slots[(entry & TUNNELCAP_I_SLOT_MASK) - 1];
+        tunnelcap_i_fetch(slot);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        finds[i].tunnel = finds[i].key == NULL
+                              ? NULL
+                              : tunnelcap_i_find_key(table, view, finds[i].key, finds[i].hash);
 }
 
 /* Find a tunnel's place + 1 by its id; 0 if there is none. */

@@ -273,19 +273,6 @@ int32_t tunnelcap_i_check_burst(const tunnelcap_lane *lane, const tunnelcap_burs
  * need comes out of memory while others are worked on. */
 enum { TUNNELCAP_I_AHEAD = 32 };
 
-/* Tables with hashes of more entries do not stay in the first caches. */
-enum { TUNNELCAP_I_FETCH_FROM = 1 << 10 };
-
-/* A line of memory that will be read soon. */
-static inline void tunnelcap_i_fetch(const void *p)
-{
-#ifdef __GNUC__
-    __builtin_prefetch(p);
-#else
-    (void)p;
-#endif
-}
-
 /* What each direction brings: how to look at packets of the burst, from one on, and note of each
  * what is found; how a packet goes, with its note; and how the jobs run. */
 typedef void tunnelcap_i_look_ahead(const tunnelcap_i_run *run, uint32_t first, uint32_t count,

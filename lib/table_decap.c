@@ -62,9 +62,8 @@ static int32_t read_tunnel_header(const uint8_t *p, tunnelcap_i_facts *f)
     }
 }
 
-TUNNELCAP_I_INLINE int32_t read_outer(const tunnelcap_table *table, const tunnelcap_pkt *pkt,
-                                      const tunnelcap_meta *meta, uint32_t outer_vrf,
-                                      tunnelcap_i_facts *f)
+TUNNELCAP_I_INLINE int32_t read_outer(const tunnelcap_pkt *pkt, const tunnelcap_meta *meta,
+                                      uint32_t outer_vrf, tunnelcap_i_facts *f)
 {
     const uint8_t *p = pkt->buf + pkt->off;
     size_t bytes;
@@ -82,9 +81,7 @@ TUNNELCAP_I_INLINE int32_t read_outer(const tunnelcap_table *table, const tunnel
     f->key.outer_vrf = outer_vrf;
     if (f->o.fragment)
         return TUNNELCAP_E_FRAGMENT;
-    status = read_tunnel_header(p, f);
-    f->hash = tunnelcap_i_key_hash(table, &f->key);
-    return status;
+    return read_tunnel_header(p, f);
 }
 
 TUNNELCAP_I_INLINE uint32_t is_icmp(const tunnelcap_i_ip *ip)
@@ -316,16 +313,14 @@ TUNNELCAP_I_INLINE int32_t unwrap(tunnelcap_i_run *run, tunnelcap_i_item *item,
     return status;
 }
 
-/* Unwrap an outer packet whose headers have been read. One of the burst may wait for a call with
- * more room; what stands in a spare may not. */
+/* Unwrap an outer packet whose headers have been read; its tunnel has been looked for by its key.
+ * One of the burst may wait for a call with more room; what stands in a spare may not. */
 TUNNELCAP_I_INLINE int32_t decap(tunnelcap_i_run *run, tunnelcap_i_item *item,
-                                 const tunnelcap_i_facts *f, uint32_t may_wait)
+                                 const tunnelcap_i_facts *f, tunnelcap_i_tunnel *tunnel,
+                                 uint32_t may_wait)
 {
     const tunnelcap_i_sa *sa = NULL;
-    tunnelcap_i_tunnel *tunnel = NULL;
 
-    if (f->key.kind != TUNNELCAP_KIND_NONE)
-        tunnel = tunnelcap_i_find_key(run->table, run->view, &f->key, f->hash);
     if (tunnel == NULL && f->has_spi)
         sa = tunnelcap_i_find_sa(run->table, run->view, f->key.outer_vrf, f->spi, f->o.family,
                                  f->o.dst);
@@ -348,48 +343,45 @@ TUNNELCAP_I_INLINE int32_t decap(tunnelcap_i_run *run, tunnelcap_i_item *item,
 int32_t tunnelcap_i_decap_whole(tunnelcap_i_run *run, tunnelcap_i_item *item, uint32_t outer_vrf)
 {
     tunnelcap_i_facts f;
-    int32_t status = read_outer(run->table, item->pkt, item->meta, outer_vrf, &f);
+    tunnelcap_i_tunnel *tunnel = NULL;
+    int32_t status = read_outer(item->pkt, item->meta, outer_vrf, &f);
 
-    return status == TUNNELCAP_OK ? decap(run, item, &f, 0) : status;
+    if (status != TUNNELCAP_OK)
+        return status;
+    if (f.key.kind != TUNNELCAP_KIND_NONE)
+        tunnel = tunnelcap_i_find_key(run->table, run->view, &f.key,
+                                      tunnelcap_i_key_hash(run->table, &f.key));
+    return decap(run, item, &f, tunnel, 0);
 }
 
 /* What has been seen of a packet ahead. */
 typedef struct note {
     tunnelcap_i_facts f;
+    tunnelcap_i_tunnel *tunnel; /* by its key, or NULL */
     int32_t status;
 } note;
 
-/* Let the memory come that the tunnels of the packets ahead stand in: first the entries of the
- * hash, then the slots that they name, then what those count. */
-static void fetch_tunnels(const tunnelcap_i_run *run, const note *notes, uint32_t count)
+/* Find the tunnels of the packets ahead, and let the memory come that these will want. */
+static void find_tunnels(const tunnelcap_i_run *run, note *notes, tunnelcap_i_find *finds,
+                         uint32_t count)
 {
-    const uint32_t *by_key = run->view->by_key;
-    const tunnelcap_i_tunnel *found[TUNNELCAP_I_AHEAD];
-    uint32_t entry;
+    tunnelcap_i_find_keys(run->table, run->view, finds, count);
+    for (uint32_t i = 0; i < count; i++) {
+        tunnelcap_i_tunnel *tunnel = finds[i].tunnel;
 
-    for (uint32_t i = 0; i < count; i++) {
-        found[i] = NULL;
-        if (notes[i].status != TUNNELCAP_OK || notes[i].f.key.kind == TUNNELCAP_KIND_NONE)
+        notes[i].tunnel = tunnel;
+        if (tunnel == NULL)
             continue;
-        entry = by_key[notes[i].f.hash & run->table->tunnel_mask];
-        if (entry == 0)
-            continue;
-        found[i] = &run->table->slots[(entry & TUNNELCAP_I_SLOT_MASK) - 1];
-        tunnelcap_i_fetch(found[i]);
-        tunnelcap_i_fetch((const uint8_t *)found[i] + 64);
-        tunnelcap_i_fetch(&found[i]->as);
-        tunnelcap_i_fetch((const uint8_t *)&found[i]->as + 128);
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        if (found[i] != NULL)
-            tunnelcap_i_fetch(
-                tunnelcap_i_counters_at(run->table, run->lane->slot, found[i]->place));
+        tunnelcap_i_fetch(tunnelcap_i_counters_at(run->table, run->lane->slot, tunnel->place));
+        tunnelcap_i_fetch(&tunnel->as);
+        tunnelcap_i_fetch((const uint8_t *)&tunnel->as + 128);
     }
 }
 
 static void look(const tunnelcap_i_run *run, uint32_t first, uint32_t count, void *notes)
 {
     const tunnelcap_burst *burst = run->burst;
+    tunnelcap_i_find finds[TUNNELCAP_I_AHEAD];
     note *n = notes;
 
     for (uint32_t i = 0; i < count; i++, n++) {
@@ -399,13 +391,14 @@ static void look(const tunnelcap_i_run *run, uint32_t first, uint32_t count, voi
 
         tunnelcap_i_prefetch(burst->pkts, first + i, burst->pkt_count);
         n->status = TUNNELCAP_E_INVALID;
+        finds[i].key = NULL;
         if (!tunnelcap_i_pkt_valid(pkt))
             continue;
-        n->status = read_outer(run->table, pkt, meta, meta == NULL ? 0 : meta->vrf, &n->f);
-        tunnelcap_i_fetch(&run->view->by_key[n->f.hash & run->table->tunnel_mask]);
+        n->status = read_outer(pkt, meta, meta == NULL ? 0 : meta->vrf, &n->f);
+        if (n->status == TUNNELCAP_OK && n->f.key.kind != TUNNELCAP_KIND_NONE)
+            tunnelcap_i_find_aim(run->table, run->view, &n->f.key, &finds[i]);
     }
-    if (run->table->tunnel_mask >= TUNNELCAP_I_FETCH_FROM && count > 1)
-        fetch_tunnels(run, notes, count);
+    find_tunnels(run, notes, finds, count);
 }
 
 static int32_t decap_one(tunnelcap_i_run *run, tunnelcap_i_item *item, const void *notes,
@@ -414,7 +407,7 @@ static int32_t decap_one(tunnelcap_i_run *run, tunnelcap_i_item *item, const voi
     const note *n = (const note *)notes + index;
 
     if (n->status == TUNNELCAP_OK)
-        return decap(run, item, &n->f, 1);
+        return decap(run, item, &n->f, n->tunnel, 1);
     if (n->status == TUNNELCAP_E_FRAGMENT)
         return tunnelcap_i_outer_fragment(run, item, &n->f);
     if (n->status == TUNNELCAP_E_PROTOCOL &&

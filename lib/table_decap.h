@@ -10,7 +10,6 @@
 typedef struct tunnelcap_i_facts {
     tunnelcap_i_opened o;
     tunnelcap_i_key key; /* of a GRE or IP-in-IP tunnel, where there is a kind */
-    uint32_t hash;       /* of that */
     int32_t stranger;    /* the status if there is no such tunnel */
     uint32_t has_spi;    /* 1: may be ESP */
     uint32_t spi;

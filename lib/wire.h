@@ -86,4 +86,14 @@ static inline uint32_t tunnelcap_i_highest_bit(uint32_t bits)
 #endif
 }
 
+/* Let a line of memory come that will be read soon. */
+static inline void tunnelcap_i_fetch(const void *p)
+{
+#ifdef __GNUC__
+    __builtin_prefetch(p);
+#else
+    (void)p;
+#endif
+}
+
 #endif

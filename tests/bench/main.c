@@ -11,6 +11,7 @@
 
 #include "bench.h"
 #include "esp.h"
+#include "find.h"
 #include "fragment.h"
 #include "lpm.h"
 
@@ -264,6 +265,7 @@ int main(int argc, char **argv)
             run_case(&bench_cases[i]);
     bench_esp(settings.only, settings.seconds, print_result);
     bench_fragment(settings.only, settings.seconds, print_result);
+    bench_find(settings.only, settings.seconds, print_result);
     bench_lpm(settings.only, settings.seconds, print_result);
     if (settings.rows == 0)
         bench_fail("no case has such a name");
