@@ -75,8 +75,8 @@ static const struct {
                     1u << OPTION_MSS, 2},
     [VERB_INFO] = {"info", 0, 0, 1},
     [VERB_REPORT] = {"report",
-                     1u << OPTION_KEYS | 1u << OPTION_HTML | 1u << OPTION_TUNNELS |
-                         1u << OPTION_TOP | 1u << OPTION_ASCII,
+                     1u << OPTION_KEYS | 1u << OPTION_CONFIG | 1u << OPTION_HTML |
+                         1u << OPTION_TUNNELS | 1u << OPTION_TOP | 1u << OPTION_ASCII,
                      0, ANY_OPERANDS},
 };
 
@@ -99,7 +99,8 @@ static const char usage[] =
     "  --tunnel TUNNEL  encap: gre or ipip, then local=, remote=, ttl=N, mtu=N,\n"
     "                   for gre also key=N, csum, seq, udp;\n"
     "                   esp, then spi=N, seq=N, iv=N, mode=tunnel|transport, ttl=N, udp\n"
-    "  --config FILE    encap: take the tunnel of that name from a gateway's configuration\n"
+    "  --config FILE    encap: take the tunnel of that name from a gateway's configuration;\n"
+    "                   report: take the names of tunnels from it\n"
     "  --keys FILE      decap, encap, report: security associations for ESP, as tunnelcap-sa/1 "
     "JSON,\n"
     "                   as \"ip xfrm state\" has them, or as Wireshark's esp_sa\n"
@@ -262,7 +263,7 @@ static bool check_keys(const struct args *args)
         warnx("encap: --tunnel is missing");
     else if (args->tunnel && args->spi)
         warnx("encap: --tunnel and --spi exclude each other");
-    else if (args->config && args->keys)
+    else if (args->verb == VERB_ENCAP && args->config && args->keys)
         warnx("encap: --config and --keys exclude each other");
     else if (args->spi && !args->keys)
         warnx("encap: --spi: --keys is missing");

@@ -22,8 +22,8 @@ struct args {
     bool ethernet;            /* decap: write Ethernet payloads */
     uint8_t only;             /* decap: TUNNELCAP_KIND_, NONE for all */
     const char *tunnel;       /* encap: a description, or a name in the configuration; or NULL */
-    const char *config;       /* encap: configuration file, or NULL */
-    const char *keys;         /* decap, encap: key file, or NULL */
+    const char *config;       /* encap, report: configuration file, or NULL */
+    const char *keys;         /* decap, encap, report: key file, or NULL */
     const char *write_esp_sa; /* decap, encap: where to write Wireshark's table, or NULL */
     uint32_t spi;             /* encap: the SA of that SPI, where there is no `tunnel` */
     uint16_t mss4;            /* clamp */

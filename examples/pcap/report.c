@@ -482,6 +482,8 @@ static bool make(struct report *report)
         !deploy_all(&report->plane, &report->tunnels, &report->ring, TUNNELCAP_TUNNEL_CLAMP_DECAP))
         return false;
     note_inner_mtus(report);
+    if (args->config && !report_name_tunnels(report, args->config))
+        return false;
     return join_open(&report->join) && count_all(report);
 }
 

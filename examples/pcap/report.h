@@ -68,6 +68,7 @@ struct scope {
     enum scope_kind kind;
     struct tunnel_identity ends; /* of a tunnel: `local` is the lower address; direction 0 is from
                                     `local` to `remote` */
+    char name[64];               /* of a tunnel: in the configuration, or empty */
     uint32_t tunnels;            /* directions of tunnels that count here */
     uint32_t inner_mtu;          /* largest inner packet on a path of DEPLOY_PATH_MTU; or 0 */
     uint32_t direction_count;    /* 2 for a tunnel, else 1 */
@@ -152,6 +153,11 @@ void scope_series(const struct scope *scope, const struct report *report, struct
 /* The heaviest keys, at most `most` of them. */
 void scope_talkers(const struct scope *scope, enum dimension dimension, uint32_t most,
                    struct talkers *talkers);
+
+/* ---- report_config.c ----------------------------------------------------------------------- */
+
+/* Give the tunnels that a configuration knows their names. False after a message. */
+bool report_name_tunnels(struct report *report, const char *path);
 
 /* ---- report_name.c: what things are called --------------------------------------------------- */
 

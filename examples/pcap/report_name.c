@@ -81,9 +81,9 @@ const char *report_name(const struct scope *scope, char name[REPORT_NAME_SIZE])
     }
     if (ends->has_key)
         snprintf(key, sizeof key, " key %" PRIu32, ends->key);
-    snprintf(name, REPORT_NAME_SIZE, "%s %s - %s%s%s", tunnel_kind_name(ends->kind),
-             address_text(&ends->local, local), address_text(&ends->remote, remote), key,
-             ends->udp_port ? " in UDP" : "");
+    snprintf(name, REPORT_NAME_SIZE, "%s%s%s %s - %s%s%s", scope->name, *scope->name ? ": " : "",
+             tunnel_kind_name(ends->kind), address_text(&ends->local, local),
+             address_text(&ends->remote, remote), key, ends->udp_port ? " in UDP" : "");
     return name;
 }
 

@@ -296,6 +296,20 @@ class Facts(ReportTest):
         items = report["all"]["talkers"]["destinations"]["items"]
         self.assertEqual([item["key"] for item in items], [SERVER])
 
+    def test_a_configuration_names_tunnels(self):
+        config = self.dir / "edge.json"
+        ends = {"cloudflare_gre_endpoint": NEAR, "customer_gre_endpoint": FAR}
+        config.write_text(json.dumps({"side": "customer", "gre_tunnels": [
+            ends | {"name": "bare"}, ends | {"name": "keyed", "key": 7}]}))
+        packets = [arriving(query()), arriving(query(), key=7), arriving(query(), key=8)] * 2
+        report = self.report(frames_of(packets), options=["--config", config])
+        names = {tunnel["key"]: tunnel["name"].split(": ")[0] for tunnel in report["tunnels"]}
+        self.assertEqual(names, {None: "bare", 7: "keyed", 8: f"gre {NEAR} - {FAR} key 8"})
+        config.write_text("{}")
+        done = self.execute("report", "--config", config, self.dir / "in0.pcap")
+        self.assertEqual((done.returncode, done.stdout), (EXIT_FILE, b""))
+        self.assertIn(b"edge.json: side: is missing", done.stderr)
+
     def test_lighter_tunnels_are_told_together(self):
         packets = [arriving(query(10 * key), key=key) for key in range(20)]
         report = self.report(frames_of(packets), options=["--tunnels", "3"])
