@@ -11,7 +11,8 @@ usage: run.sh [--quick] [--list] [STAGE...]
 
 Builds tunnelcap in every way that its users do and tests each build. As root it installs the
 Debian packages that the chosen stages lack; else it names the command that does. One line for
-each stage; a stage that cannot run here says why. Logs stay beside the builds.
+each stage; a stage that cannot run here says why. Stages that mostly wait for packets run beside
+the others. Logs stay beside the builds.
 
   --quick   only the stages that tell most: under two minutes
   --list    name the stages
@@ -262,9 +263,12 @@ stage_demo() {
 
 # ------------------------------------------------------------------------------------- runner
 
-passed=0
-failed=0
-skipped=0
+# Stages that mostly wait for packets run beside the others, which get out of their way.
+waiting_stages=(programs interop demo)
+
+is_waiting() {
+    [[ " ${waiting_stages[*]} " == *" $1 "* ]]
+}
 
 run_stage() {
     local name=$1 log=$builds/$1.log start=$SECONDS status=0 function=stage_$1 note
@@ -276,21 +280,48 @@ run_stage() {
     note=$(tail -n 1 "$log")
     case $status in
     0)
-        passed=$((passed + 1))
+        echo passed >>"$builds/results"
         [[ $note == "= "* ]] && note="  ${note#= }" || note=
         printf 'PASS  %-11s %4d s%s\n' "$name" $((SECONDS - start)) "$note"
         ;;
     77)
-        skipped=$((skipped + 1))
+        echo skipped >>"$builds/results"
         note=$(grep '^SKIP' "$log" | tail -n 1 || tail -n 1 "$log")
         printf 'SKIP  %-11s %4d s  %s\n' "$name" $((SECONDS - start)) "${note#SKIP *: }"
         ;;
     *)
-        failed=$((failed + 1))
-        printf 'FAIL  %-11s %4d s  %s\n' "$name" $((SECONDS - start)) "$log"
-        tail -n 40 "$log" | sed 's/^/    /'
+        echo failed >>"$builds/results"
+        printf 'FAIL  %-11s %4d s  %s\n%s\n' "$name" $((SECONDS - start)) "$log" \
+            "$(tail -n 40 "$log" | sed 's/^/    /')"
         ;;
     esac
+}
+
+run_waiting() {
+    for stage in "$@"; do
+        ! is_waiting "$stage" || run_stage "$stage"
+    done
+}
+
+# The build comes first: all others use it.
+run_stages() {
+    local stage waiting=
+    : >"$builds/results"
+    for stage in "$@"; do
+        if ! is_waiting "$stage"; then
+            run_stage "$stage"
+        elif [ -z "$waiting" ]; then
+            need_build >"$builds/build.log" 2>&1 || true # a stage that misses it tells why
+            run_waiting "$@" &
+            waiting=$!
+            renice -n 10 -p $$ >/dev/null
+        fi
+    done
+    [ -z "$waiting" ] || wait "$waiting"
+}
+
+count_of() {
+    grep -c "^$1\$" "$builds/results" || true
 }
 
 main() {
@@ -326,11 +357,9 @@ main() {
     done
     mkdir -p "$builds"
     install_packages "${chosen[@]}"
-    for stage in "${chosen[@]}"; do
-        run_stage "$stage"
-    done
-    echo "$passed passed, $failed failed, $skipped skipped"
-    [ "$failed" -eq 0 ]
+    run_stages "${chosen[@]}"
+    echo "$(count_of passed) passed, $(count_of failed) failed, $(count_of skipped) skipped"
+    [ "$(count_of failed)" -eq 0 ]
 }
 
 main "$@"
