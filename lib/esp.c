@@ -123,6 +123,7 @@ static int32_t build_policy(tunnelcap_esp *esp, const tunnelcap_esp_config *c)
         policy.remote.bytes[3] ^= 1;
     }
     esp->any_address = (uint8_t)any;
+    esp->any_peer = (uint8_t)anyone;
     return tunnelcap_i_outer_build(&policy, 0, &esp->outer);
 }
 
@@ -366,6 +367,32 @@ int32_t tunnelcap_esp_new(const tunnelcap_esp_config *config, const tunnelcap_tr
 void tunnelcap_esp_free(tunnelcap_esp *esp)
 {
     tunnelcap_esp_fini(esp);
+}
+
+int32_t tunnelcap_esp_set_selectors(tunnelcap_esp *esp, const tunnelcap_selector *selectors,
+                                    uint32_t count)
+{
+    int32_t status;
+
+    if (esp == NULL || (selectors == NULL) != (count == 0))
+        return TUNNELCAP_E_INVALID;
+    if (count != 0) {
+        status = tunnelcap_selector_check(selectors, count);
+        if (status != TUNNELCAP_OK)
+            return status;
+    }
+    esp->selectors = selectors;
+    esp->selector_count = count;
+    return TUNNELCAP_OK;
+}
+
+uint32_t tunnelcap_i_esp_permits(const tunnelcap_esp *esp, const uint8_t *p, uint32_t len)
+{
+    tunnelcap_i_ip ip;
+
+    return tunnelcap_i_ip_read(p, len, &ip) == TUNNELCAP_OK && ip.total <= len &&
+           tunnelcap_i_selectors_permit(esp->selectors, esp->selector_count, &ip, p + ip.payload,
+                                        ip.total - ip.payload);
 }
 
 void tunnelcap_esp_forget(const tunnelcap_esp *esp, tunnelcap_lane *lane)

@@ -9,6 +9,7 @@
 #include "atomic.h"
 #include "outer.h"
 #include "replay.h"
+#include "selector.h"
 
 enum { TUNNELCAP_I_ESP_HEADER = 8, TUNNELCAP_I_ESP_TRAILER = 2, TUNNELCAP_I_PAD_MAX = 255 };
 
@@ -30,6 +31,7 @@ struct tunnelcap_esp {
     uint8_t mode;
     uint8_t plain;       /* packets may take the short way: write_plain(), prepare_plain() */
     uint8_t any_address; /* inbound: no local address configured */
+    uint8_t any_peer;    /* no remote address configured */
     uint8_t forms;       /* inbound: bit 0: bare packets are accepted, bit 1: those in UDP */
     uint32_t plain_tail; /* outbound: most bytes that go behind a plain packet */
     uint32_t plain_max;  /* outbound: largest plain packet that fits in whatever its padding */
@@ -47,7 +49,9 @@ struct tunnelcap_esp {
     uint64_t iv_first;  /* IV of seq_first, sender id included */
     int32_t end_status; /* what seq_end means */
     uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes, soft_ns, hard_ns;
-    tunnelcap_i_atomic64 peer; /* inbound: the last one's source, 0 before the first */
+    const tunnelcap_selector *selectors; /* the caller's */
+    uint32_t selector_count;             /* 0: all packets */
+    tunnelcap_i_atomic64 peer;           /* inbound: the last one's source, 0 before the first */
 };
 
 /* What is noted of a packet while the provider works on it. */
@@ -204,6 +208,9 @@ uint32_t tunnelcap_i_esp_decap_run(tunnelcap_lane *lane, uint32_t count);
 
 /* The part of it behind the provider's, for jobs of one SA: esp_verified.c. */
 uint32_t tunnelcap_i_esp_verified(tunnelcap_i_esp_job *jobs, uint32_t count);
+
+/* 1 if the selectors of an SA that has some permit an IP packet. */
+uint32_t tunnelcap_i_esp_permits(const tunnelcap_esp *esp, const uint8_t *p, uint32_t len);
 
 /* What a UDP datagram on an ESP port holds (RFC 3948 2): TUNNELCAP_OK for ESP, else
  * TUNNELCAP_E_NAT_KEEPALIVE or TUNNELCAP_E_IKE. */

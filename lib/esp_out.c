@@ -333,13 +333,23 @@ TUNNELCAP_I_INLINE int32_t prepare(tunnelcap_esp *esp, const tunnelcap_lane *lan
                                    tunnelcap_pkt *pkt, const tunnelcap_meta *meta,
                                    uint8_t next_header, tunnelcap_i_esp_job *job)
 {
+    int32_t status;
+
     job->esp = esp;
     job->pkt = pkt;
     job->meta = meta;
     job->next_header = next_header;
     job->plain =
         esp->plain && next_header == 0 && tunnelcap_i_meta_plain(meta) && fits_plain(esp, pkt, job);
-    return job->plain ? TUNNELCAP_OK : measure(esp, lane, pkt, meta, job);
+    if (!job->plain) {
+        status = measure(esp, lane, pkt, meta, job);
+        if (status != TUNNELCAP_OK)
+            return status;
+    }
+    return esp->selector_count == 0 || next_header != 0 ||
+                   tunnelcap_i_esp_permits(esp, pkt->buf + pkt->off, pkt->len)
+               ? TUNNELCAP_OK
+               : TUNNELCAP_E_SELECTOR;
 }
 
 int32_t tunnelcap_i_esp_encap_prepare(tunnelcap_esp *esp, const tunnelcap_lane *lane,

@@ -23,8 +23,52 @@ static int32_t check_trailer(const tunnelcap_crypto_op *op, tunnelcap_i_esp_job 
     return job->next_header == TUNNELCAP_I_PROTO_NONE ? TUNNELCAP_E_DUMMY : TUNNELCAP_OK;
 }
 
+static void set_addr(tunnelcap_addr *addr, const uint8_t *bytes, uint8_t family)
+{
+    memset(addr, 0, sizeof(*addr));
+    addr->family = family;
+    memcpy(addr->bytes, bytes, family == TUNNELCAP_IPV4 ? 4 : 16);
+}
+
+/* What a verified packet said, while its outer header still stands where it was opened. */
+static void write_rx_outer(const tunnelcap_i_esp_job *job)
+{
+    const tunnelcap_i_opened *o = &job->o;
+    tunnelcap_esp_rx *rx = job->rx;
+
+    memset(rx, 0, sizeof(*rx));
+    rx->seq = job->seq;
+    rx->spi = job->esp->spi;
+    rx->flags = job->rx_flags;
+    rx->next_header = job->next_header;
+    set_addr(&rx->src, o->src, o->family);
+    if (o->in_udp) {
+        rx->src_port = o->src_port;
+        rx->dst_port = o->dst_port;
+    }
+}
+
+/* Note what a verified packet said of itself, once nothing can be wrong with it any more; `rekey`
+ * is the flag for that, or 0. The far end has moved only if no later packet came from where it was
+ * (RFC 7296 2.23), as far as a window tells which one is later. */
+TUNNELCAP_I_INLINE void note(tunnelcap_i_esp_job *job, uint16_t rekey)
+{
+    tunnelcap_esp *esp = job->esp;
+    uint64_t before = TUNNELCAP_I_LOAD(esp->peer);
+
+    job->rx_flags = (uint16_t)(rekey | (job->o.in_udp ? TUNNELCAP_ESP_RX_UDP : 0));
+    if (job->peer != before &&
+        (esp->replay.window == 0 || job->seq >= tunnelcap_i_replay_top(&esp->replay))) {
+        TUNNELCAP_I_STORE(esp->peer, job->peer);
+        if (before != 0 || esp->any_peer)
+            job->rx_flags |= TUNNELCAP_ESP_RX_PEER_MOVED;
+    }
+    if (job->rx != NULL)
+        write_rx_outer(job);
+}
+
 /* Tunnel mode: the window moves to the inner packet, trimmed to its own length. */
-static int32_t finish_tunnel(const tunnelcap_esp *esp, tunnelcap_i_esp_job *job)
+static int32_t finish_tunnel(const tunnelcap_esp *esp, tunnelcap_i_esp_job *job, uint16_t rekey)
 {
     uint8_t *inner = job->op.text;
     uint16_t ethertype;
@@ -41,6 +85,9 @@ static int32_t finish_tunnel(const tunnelcap_esp *esp, tunnelcap_i_esp_job *job)
         tunnelcap_i_payload_check(&esp->outer, &job->o, inner, job->payload_len, ethertype, &marks);
     if (status != TUNNELCAP_OK)
         return status;
+    if (esp->selector_count != 0 && !tunnelcap_i_esp_permits(esp, inner, job->payload_len))
+        return TUNNELCAP_E_SELECTOR;
+    note(job, rekey);
     if (marks.l3 != UINT32_MAX)
         tunnelcap_i_payload_mark(inner, &marks);
     job->pkt->off = (uint32_t)(inner - job->pkt->buf);
@@ -88,8 +135,28 @@ static uint32_t find_next_at(const uint8_t *p, uint32_t header)
     return next;
 }
 
+/* 1 if the selectors of an SA in transport mode permit what it has decrypted, which may begin with
+ * destination options. */
+static uint32_t permits_payload(const tunnelcap_esp *esp, const tunnelcap_i_esp_job *job)
+{
+    const uint8_t *text = job->op.text;
+    tunnelcap_i_ip ip;
+
+    memset(&ip, 0, sizeof(ip));
+    ip.total = job->payload_len;
+    if (job->o.family == TUNNELCAP_IPV4)
+        ip.protocol = job->next_header;
+    else if (tunnelcap_i_ip_walk(text, 0, job->payload_len, job->next_header, &ip) != TUNNELCAP_OK)
+        return 0;
+    ip.family = job->o.family;
+    ip.addr_len = job->o.family == TUNNELCAP_IPV4 ? 4 : 16;
+    ip.src = job->o.src; /* in the IP header, the destination behind it */
+    return tunnelcap_i_selectors_permit(esp->selectors, esp->selector_count, &ip, text + ip.payload,
+                                        ip.total - ip.payload);
+}
+
 /* Transport mode: the IP header moves up to the payload. */
-static int32_t finish_transport(const tunnelcap_esp *esp, tunnelcap_i_esp_job *job)
+static int32_t finish_transport(const tunnelcap_esp *esp, tunnelcap_i_esp_job *job, uint16_t rekey)
 {
     tunnelcap_pkt *pkt = job->pkt;
     uint8_t *p = pkt->buf + pkt->off;
@@ -98,6 +165,9 @@ static int32_t finish_transport(const tunnelcap_esp *esp, tunnelcap_i_esp_job *j
     uint32_t moved = udp + esp->head_len;
     uint32_t next_at = find_next_at(p, header);
 
+    if (esp->selector_count != 0 && !permits_payload(esp, job))
+        return TUNNELCAP_E_SELECTOR;
+    note(job, rekey);
     if (udp != 0)
         repair_checksum(job->op.text, job->payload_len, job->next_header, &job->o);
     memmove(p + moved, p, header);
@@ -107,31 +177,6 @@ static int32_t finish_transport(const tunnelcap_esp *esp, tunnelcap_i_esp_job *j
     pkt->off += moved;
     pkt->len = header + job->payload_len;
     return TUNNELCAP_OK;
-}
-
-static void set_addr(tunnelcap_addr *addr, const uint8_t *bytes, uint8_t family)
-{
-    memset(addr, 0, sizeof(*addr));
-    addr->family = family;
-    memcpy(addr->bytes, bytes, family == TUNNELCAP_IPV4 ? 4 : 16);
-}
-
-/* What a verified packet said, while its outer header still stands where it was opened. */
-static void write_rx_outer(const tunnelcap_i_esp_job *job)
-{
-    const tunnelcap_i_opened *o = &job->o;
-    tunnelcap_esp_rx *rx = job->rx;
-
-    memset(rx, 0, sizeof(*rx));
-    rx->seq = job->seq;
-    rx->spi = job->esp->spi;
-    rx->flags = job->rx_flags;
-    rx->next_header = job->next_header;
-    set_addr(&rx->src, o->src, o->family);
-    if (o->in_udp) {
-        rx->src_port = o->src_port;
-        rx->dst_port = o->dst_port;
-    }
 }
 
 /* The addresses that selectors are about. */
@@ -292,27 +337,14 @@ TUNNELCAP_I_INLINE uint32_t end_plain(tunnelcap_i_esp_job *job)
         if (job->next_header != TUNNELCAP_I_PROTO_IPV6 || text[0] >> 4 != 6 || len > payload)
             return 0;
     }
+    if (job->esp->selector_count != 0 && !tunnelcap_i_esp_permits(job->esp, text, payload))
+        return 0;
     job->pkt->off = (uint32_t)(text - job->pkt->buf);
     job->pkt->len = len;
     return 1;
 }
 
 /* ---- bursts ---- */
-
-/* Note what a verified packet said of itself; `rekey` is the flag for that, or 0. */
-TUNNELCAP_I_INLINE void note(tunnelcap_i_esp_job *job, uint16_t rekey)
-{
-    uint64_t before = TUNNELCAP_I_LOAD(job->esp->peer);
-
-    job->rx_flags = (uint16_t)(rekey | (job->o.in_udp ? TUNNELCAP_ESP_RX_UDP : 0));
-    if (job->peer != before) {
-        TUNNELCAP_I_STORE(job->esp->peer, job->peer);
-        if (before != 0)
-            job->rx_flags |= TUNNELCAP_ESP_RX_PEER_MOVED;
-    }
-    if (job->rx != NULL)
-        write_rx_outer(job);
-}
 
 /* Everything that follows decryption and commitment. */
 TUNNELCAP_I_INLINE int32_t finish(tunnelcap_i_esp_job *job, uint16_t rekey)
@@ -327,9 +359,8 @@ TUNNELCAP_I_INLINE int32_t finish(tunnelcap_i_esp_job *job, uint16_t rekey)
         status = check_trailer(&job->op, job);
         if (status != TUNNELCAP_OK)
             return status;
-        note(job, rekey);
-        status = job->esp->mode == TUNNELCAP_ESP_TUNNEL ? finish_tunnel(job->esp, job)
-                                                        : finish_transport(job->esp, job);
+        status = job->esp->mode == TUNNELCAP_ESP_TUNNEL ? finish_tunnel(job->esp, job, rekey)
+                                                        : finish_transport(job->esp, job, rekey);
     }
     if (status == TUNNELCAP_OK && job->rx != NULL)
         write_rx_inner(job->pkt, job->rx);

@@ -52,6 +52,7 @@ static const struct {
     {TUNNELCAP_E_TTL, "E_TTL", "TTL or hop limit is used up"},
     {TUNNELCAP_E_SPOOFED, "E_SPOOFED", "the inner source does not belong to the tunnel"},
     {TUNNELCAP_E_MARTIAN, "E_MARTIAN", "an inner address that may not travel (RFC 1812 5.3.7)"},
+    {TUNNELCAP_E_SELECTOR, "E_SELECTOR", "no selector of the SA permits it (RFC 4301 5.2)"},
     {TUNNELCAP_E_HEADROOM, "E_HEADROOM", "fewer bytes before the packet than _headroom asks for"},
     {TUNNELCAP_E_TAILROOM, "E_TAILROOM", "fewer bytes behind the packet than needed"},
     {TUNNELCAP_E_TOO_BIG, "E_TOO_BIG", "larger than the tunnel's inner MTU, or than IP allows"},

@@ -60,6 +60,7 @@ static const struct {
     {"reassembly_set", test_reassembly_set_suite},
     {"replay", test_replay_suite},
     {"secure", test_secure_suite},
+    {"selector", test_selector_suite},
     {"status", test_status_suite},
     {"table", test_table_suite},
     {"table_burst", test_table_burst_suite},

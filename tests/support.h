@@ -81,6 +81,7 @@ Suite *test_reassembly_model_suite(void);
 Suite *test_reassembly_set_suite(void);
 Suite *test_replay_suite(void);
 Suite *test_secure_suite(void);
+Suite *test_selector_suite(void);
 Suite *test_status_suite(void);
 Suite *test_table_suite(void);
 Suite *test_table_burst_suite(void);

@@ -18,6 +18,7 @@
 #include <tunnelcap/crypto.h>
 #include <tunnelcap/lane.h>
 #include <tunnelcap/outer.h>
+#include <tunnelcap/selector.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -89,8 +90,10 @@ typedef struct tunnelcap_esp_config {
 /** Flags of tunnelcap_esp_rx. */
 enum {
     TUNNELCAP_ESP_RX_UDP = 1,        /**< Came in UDP: the ports are set. */
-    TUNNELCAP_ESP_RX_PEER_MOVED = 2, /**< Another source address or port than the last packet that
-                                          was verified (RFC 3948, RFC 7296 2.23). */
+    TUNNELCAP_ESP_RX_PEER_MOVED = 2, /**< Another source address or port than packets came from so
+                                          far, or the first packet of an SA without remote address.
+                                          With a replay window a packet that is not the latest one
+                                          moves nothing (RFC 3948, RFC 7296 2.23). */
     TUNNELCAP_ESP_RX_REKEY = 4       /**< A soft limit is reached. */
 };
 
@@ -225,6 +228,32 @@ TUNNELCAP_API int32_t tunnelcap_esp_new(const tunnelcap_esp_config *config,
 TUNNELCAP_API void tunnelcap_esp_free(tunnelcap_esp *esp);
 
 /**
+ * Say which packets an SA is for (RFC 4301 4.4.1.1); without, it is for all.
+ *
+ * An inbound SA refuses what it has verified and decrypted if no selector permits it, with
+ * ::TUNNELCAP_E_SELECTOR (RFC 4301 5.2, step 4): the packet is as after any refusal behind
+ * decryption, and its sequence number is spent. An outbound SA with selectors refuses what it is
+ * not for, unchanged; leave them out where routes decide. Tunnel mode looks at the inner packet,
+ * transport mode at the packet itself; with addresses that a NAT may change, transport mode
+ * cannot have selectors of addresses. Dummy packets are always permitted.
+ *
+ * @param esp       an SA
+ * @param selectors selectors of the direction of its packets; not copied: they must stay as they
+ *                  are as long as the SA is there. NULL for none
+ * @param count     how many; 0 for none
+ * @retval TUNNELCAP_OK        set
+ * @retval TUNNELCAP_E_INVALID esp is NULL, or one of selectors and count is none and the other not
+ * @return or what tunnelcap_selector_check() says; those that were set before stay in force then
+ *
+ * Threads  only when no thread uses the SA: before it is given to a table
+ * Cost     of each packet: its IP header is parsed, and compared with the selectors in their order
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_esp_set_selectors(tunnelcap_esp *esp,
+                                                  const tunnelcap_selector *selectors,
+                                                  uint32_t count);
+
+/**
  * Make a lane forget an SA that is about to end: its key leaves the lane's key slots.
  *
  * @param esp  an SA
@@ -308,6 +337,7 @@ TUNNELCAP_API uint32_t tunnelcap_esp_inner_mtu(const tunnelcap_esp *esp, uint32_
  * @retval TUNNELCAP_E_TRUNCATED     shorter than its IP header says
  * @retval TUNNELCAP_E_MALFORMED     not IP, or a bad header
  * @retval TUNNELCAP_E_FRAGMENT      transport mode takes no fragments (RFC 4303 3.3.4)
+ * @retval TUNNELCAP_E_SELECTOR      not what the SA is for: tunnelcap_esp_set_selectors()
  * @retval TUNNELCAP_E_HEADROOM      less headroom than tunnelcap_esp_headroom()
  * @retval TUNNELCAP_E_TAILROOM      less tailroom than padding and ICV take
  * @retval TUNNELCAP_E_ENCAP_LIMIT   an inner IPv6 packet may enter no more tunnels over IPv6
@@ -419,6 +449,8 @@ TUNNELCAP_API uint32_t tunnelcap_esp_encap_dummy(tunnelcap_esp *esp, tunnelcap_l
  * @retval TUNNELCAP_E_AUTH          wrong ICV
  * @retval TUNNELCAP_E_PADDING       verified, but its padding is not 1, 2, 3, ...
  * @retval TUNNELCAP_E_DUMMY         verified, and a dummy: drop it
+ * @retval TUNNELCAP_E_SELECTOR      verified, and not what the SA is for:
+ *                                   tunnelcap_esp_set_selectors()
  * @retval TUNNELCAP_E_ECN           congestion experienced over a payload that is Not-ECT
  * @retval TUNNELCAP_E_IKE           UDP with the non-ESP marker: give it to IKE
  * @retval TUNNELCAP_E_NAT_KEEPALIVE UDP NAT keepalive: drop it

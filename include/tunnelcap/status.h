@@ -81,7 +81,8 @@ enum {
     TUNNELCAP_E_ENCAP_LIMIT = -126, /**< May enter no more tunnels (RFC 2473 4.1.1). */
     TUNNELCAP_E_TTL = -127,         /**< TTL or hop limit is used up. */
     TUNNELCAP_E_SPOOFED = -128,     /**< The inner source does not belong to the tunnel. */
-    TUNNELCAP_E_MARTIAN = -129      /**< An inner address that may not travel (RFC 1812 5.3.7). */
+    TUNNELCAP_E_MARTIAN = -129,     /**< An inner address that may not travel (RFC 1812 5.3.7). */
+    TUNNELCAP_E_SELECTOR = -130     /**< No selector of the SA permits it (RFC 4301 5.2). */
 };
 
 /** -2xx: give room, or send a smaller packet. */

@@ -18,7 +18,7 @@ LAYERS = [
     ["checksum", "ip", "object", "gre_header", "crypto_answers", "replay"],
     ["transform"],
     ["crypto_openssl", "crypto_self_test"],
-    ["flow", "lpm"],
+    ["flow", "selector", "lpm"],
     ["lane", "id_map"],
     ["outer"],
     ["gre", "ipip", "esp", "mss", "peek", "icmp", "pmtu", "health", "history", "top", "fragment", "gso",

@@ -359,6 +359,27 @@ def icmp_trials():
     yield "echo-build6", trial(echo_build | ipv6_flag, bytes(600), 1, 12, 0)
 
 
+def selectors():
+    """Names and inputs of the selector target: a selector in little-endian order, a packet."""
+
+    def selector(family, protocol=0, sport=(0, 65535), dport=(0, 65535), src=b"", dst=b""):
+        size = 4 if family == 4 else 16
+        ranges = b"".join(end.ljust(16, b"\0") for side in (src, dst) for end in (
+            side or bytes(size), side or b"\xff" * size))
+        return ranges + struct.pack("<4HBB6x", *sport, *dport, family, protocol)
+
+    opaque = (65535, 0)
+    yield "any4", selector(4) + INNER4
+    yield "any6", selector(6) + INNER6
+    yield "addresses", selector(4, 17, src=HOST4A, dst=HOST4B) + INNER4
+    yield "ports", selector(4, 6, (30000, 50000), (443, 443)) + SYN4
+    yield "ports6", selector(6, 6, (1, 65535), (1, 500)) + SYN6
+    yield "opaque", selector(4, 17, opaque, opaque) + ipv4(bytes(16), 17, fragment=2)
+    yield "icmp", selector(4, 1, (768, 1023)) + ipv4(bytes([3, 4] + [0] * 6), 1)
+    yield "mobility", selector(6, 135, (0x100, 0x500)) + ipv6(bytes([59, 0, 3, 0] + [0] * 4), 135)
+    yield "chain", selector(6, 17, (1, 9)) + ipv6(bytes([17, 0, 1, 4, 0, 0, 0, 0, 0, 5, 0, 6]), 60)
+
+
 def pieces():
     """Names and inputs of the reassembly target: steps of a few datagrams."""
     more, jump, again, raw, large = 8, 16, 32, 64, 128
@@ -418,6 +439,7 @@ def main():
     seeds["gso"] = dict(virtio())
     seeds["icmp"] = dict(icmp_trials())
     seeds["reassembly"] = dict(pieces())
+    seeds["selector"] = dict(selectors())
     seeds["replay"] = dict(replays())
     for target, inputs in seeds.items():
         (folder / target).mkdir(parents=True, exist_ok=True)

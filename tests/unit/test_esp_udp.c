@@ -243,6 +243,88 @@ START_TEST(a_peer_that_moved_is_told_once)
 }
 END_TEST
 
+/* What is told of a sealed packet that comes from 192.0.2.`host`. */
+static uint32_t moves(test_pair *pair, tunnelcap_pkt *pkt, uint8_t host)
+{
+    tunnelcap_esp_rx rx;
+    pkt->buf[15] = host;
+    set_checksum(pkt->buf);
+    ck_assert_status(test_esp_decap(pair->in, pair->lane, pkt, NULL, &rx), TUNNELCAP_OK);
+    test_pkt_free(pkt);
+    return (rx.flags & TUNNELCAP_ESP_RX_PEER_MOVED) != 0;
+}
+
+/* RFC 7296 2.23: a packet that was overtaken tells where the far end was, not where it is. */
+START_TEST(only_the_latest_packet_moves_a_peer)
+{
+    for (uint32_t window = 0; window <= 1; window++) {
+        tunnelcap_transform gcm = test_gcm();
+        tunnelcap_esp_config out = test_esp_config(TUNNELCAP_ESP_OUT, "192.0.2.1", "192.0.2.2");
+        tunnelcap_esp_config in = test_esp_config(TUNNELCAP_ESP_IN, "192.0.2.1", "192.0.2.2");
+        tunnelcap_pkt pkts[6];
+        test_pair pair;
+        if (!window)
+            in.replay_mode = TUNNELCAP_REPLAY_OFF;
+        test_pair_make(&pair, &gcm, &out, &in);
+        make_inner(0);
+        for (uint32_t i = 0; i < 6; i++)
+            pkts[i] = test_sealed(&pair, &inner);
+        ck_assert_uint_eq(moves(&pair, &pkts[1], 1), 0);
+        ck_assert_uint_eq(moves(&pair, &pkts[0], 9), !window); /* overtaken */
+        ck_assert_uint_eq(moves(&pair, &pkts[3], 9), window);
+        ck_assert_uint_eq(moves(&pair, &pkts[2], 1), !window);
+        ck_assert_uint_eq(moves(&pair, &pkts[4], 9), !window); /* where it is anyway */
+        ck_assert_uint_eq(moves(&pair, &pkts[5], 1), 1);
+        test_pair_close(&pair);
+    }
+}
+END_TEST
+
+/* The order within a burst counts, too: the last word is that of the highest number. */
+START_TEST(one_burst_moves_a_peer_once)
+{
+    tunnelcap_transform gcm = test_gcm();
+    tunnelcap_pkt pkts[3];
+    tunnelcap_esp_rx rx[3];
+    test_pair pair;
+    make_inner(0);
+    test_pair_open(&pair, &gcm, 0, TUNNELCAP_ESP_TUNNEL);
+    tunnelcap_pkt first = test_sealed(&pair, &inner);
+    ck_assert_uint_eq(moves(&pair, &first, 1), 0);
+    for (uint32_t i = 0; i < 3; i++) {
+        pkts[i] = test_sealed(&pair, &inner);
+        pkts[i].buf[15] = (uint8_t)(7 + i);
+        set_checksum(pkts[i].buf);
+    }
+    ck_assert_uint_eq(tunnelcap_esp_decap(pair.in, pair.lane, pkts, NULL, 0, rx, 3), 3);
+    for (uint32_t i = 0; i < 3; i++) {
+        ck_assert_uint_eq(rx[i].flags, i == 2 ? TUNNELCAP_ESP_RX_PEER_MOVED : 0);
+        test_pkt_free(&pkts[i]);
+    }
+    test_pair_close(&pair);
+}
+END_TEST
+
+START_TEST(first_packet_shows_a_peer_that_was_not_known)
+{
+    for (uint32_t known = 0; known <= 1; known++) {
+        tunnelcap_transform gcm = test_gcm();
+        tunnelcap_esp_config out = test_esp_config(TUNNELCAP_ESP_OUT, "192.0.2.1", "192.0.2.2");
+        tunnelcap_esp_config in = test_esp_config(TUNNELCAP_ESP_IN, "192.0.2.1", "192.0.2.2");
+        test_pair pair;
+        if (!known)
+            memset(&in.outer.remote, 0, sizeof(in.outer.remote));
+        test_pair_make(&pair, &gcm, &out, &in);
+        make_inner(0);
+        for (uint32_t i = 0; i < 2; i++) {
+            tunnelcap_pkt pkt = test_sealed(&pair, &inner);
+            ck_assert_uint_eq(moves(&pair, &pkt, 1), i == 0 && !known);
+        }
+        test_pair_close(&pair);
+    }
+}
+END_TEST
+
 /* ---- ECN and DSCP ---- */
 
 /* What comes of an inner and an outer TOS; negative: the status. */
@@ -351,6 +433,9 @@ Suite *test_esp_udp_suite(void)
         keepalives_are_built_and_recognised,
         sockets_that_strip_headers_are_served,
         a_peer_that_moved_is_told_once,
+        only_the_latest_packet_moves_a_peer,
+        one_burst_moves_a_peer_once,
+        first_packet_shows_a_peer_that_was_not_known,
         ecn_follows_rfc6040_or_rfc4301,
         dscp_is_kept_or_uniform,
         the_outer_header_follows_its_policy,

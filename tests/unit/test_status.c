@@ -403,6 +403,10 @@ static int32_t from_esp_in(int32_t want)
         pkt = test_sealed(&pair, &frame);
     }
     uint8_t *esp = pkt.buf + pkt.off + 28;
+    tunnelcap_selector selector;
+    test_ok(tunnelcap_selector_init(&selector, TUNNELCAP_IPV6));
+    if (want == TUNNELCAP_E_SELECTOR)
+        test_ok(tunnelcap_esp_set_selectors(pair.in, &selector, 1));
     if (want == TUNNELCAP_E_AUTH)
         esp[20] ^= 1;
     if (want == TUNNELCAP_E_IKE)
@@ -603,6 +607,7 @@ static const struct {
     {TUNNELCAP_E_TTL, from_lane},
     {TUNNELCAP_E_SPOOFED, from_inbound},
     {TUNNELCAP_E_MARTIAN, from_inbound},
+    {TUNNELCAP_E_SELECTOR, from_esp_in},
     {TUNNELCAP_E_HEADROOM, from_encap},
     {TUNNELCAP_E_TAILROOM, from_esp_out},
     {TUNNELCAP_E_TOO_BIG, from_encap},

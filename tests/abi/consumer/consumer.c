@@ -42,6 +42,7 @@ static unsigned touch_all(void)
     TOUCH(tunnelcap_esp_keepalive);
     TOUCH(tunnelcap_esp_new);
     TOUCH(tunnelcap_esp_resync);
+    TOUCH(tunnelcap_esp_set_selectors);
     TOUCH(tunnelcap_esp_size);
     TOUCH(tunnelcap_esp_tailroom);
     TOUCH(tunnelcap_fragment_begin);
@@ -143,6 +144,9 @@ static unsigned touch_all(void)
     TOUCH(tunnelcap_reassembly_size);
     TOUCH(tunnelcap_reassembly_wait);
     TOUCH(tunnelcap_route_init);
+    TOUCH(tunnelcap_selector_check);
+    TOUCH(tunnelcap_selector_init);
+    TOUCH(tunnelcap_selector_match);
     TOUCH(tunnelcap_status_at);
     TOUCH(tunnelcap_status_class);
     TOUCH(tunnelcap_status_name);
