@@ -5,6 +5,9 @@
 /* What is known of the paths of tunnels, and of their SAs' limits: telling it, and what time
  * demands. */
 
+/* Places that one tick looks at, and the time in which a table of more is gone round. */
+enum { TICK_PLACES = 4096, ROUND_NS = 1000000000 };
+
 void tunnelcap_i_tell_pmtu(tunnelcap_lane *lane, uint64_t now_ns, const tunnelcap_i_tunnel *tunnel,
                            uint32_t before, const tunnelcap_addr *from)
 {
@@ -149,11 +152,52 @@ static uint64_t tick(tunnelcap_i_run *run, tunnelcap_i_tunnel *tunnel)
     return next_ns;
 }
 
+/* Go on with the next place; 0 if its tunnel may need a spare, and there is none. */
+static uint32_t tick_place(tunnelcap_i_run *run, uint64_t *next_ns)
+{
+    tunnelcap_table *table = run->table;
+    tunnelcap_i_tunnel *tunnel;
+    uint64_t next;
+
+    if (table->tick_place == table->places)
+        table->tick_place = 0;
+    if (run->view->slot_of[table->tick_place] != 0) {
+        tunnel = tunnelcap_i_tunnel_in(table, run->view, table->tick_place);
+        if (tunnel->path != NULL && tunnel->path->key.mode == TUNNELCAP_PMTU_PROBE &&
+            (run->spares == run->burst->spare_count || run->results == run->burst->result_cap))
+            return 0;
+        if (tunnel->path != NULL) {
+            next = tick(run, tunnel);
+            if (next < *next_ns)
+                *next_ns = next;
+        }
+    }
+    table->tick_place++;
+    return 1;
+}
+
+/* Do for some tunnels, or all if they are few, what time demands. */
+static void tick_paths(tunnelcap_i_run *run, uint64_t *next_ns)
+{
+    uint64_t now_ns = run->burst->now_ns;
+    uint32_t places = run->table->places;
+    uint32_t count = places < TICK_PLACES ? places : TICK_PLACES;
+    uint64_t pause_ns = ROUND_NS / (places / TICK_PLACES + 1);
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (!tick_place(run, next_ns)) {
+            *next_ns = now_ns; /* at once, with room */
+            return;
+        }
+    }
+    if (count < places && now_ns + pause_ns < *next_ns)
+        *next_ns = now_ns + pause_ns;
+}
+
 int32_t tunnelcap_table_tick(tunnelcap_table *table, tunnelcap_lane *lane, tunnelcap_burst *burst,
                              uint64_t *next_ns)
 {
     tunnelcap_i_run run;
-    uint64_t next;
     int32_t status = tunnelcap_i_check_burst(lane, burst);
 
     if (status != TUNNELCAP_OK)
@@ -170,28 +214,7 @@ int32_t tunnelcap_table_tick(tunnelcap_table *table, tunnelcap_lane *lane, tunne
     run.view = tunnelcap_i_current(table);
     *next_ns = UINT64_MAX;
     tunnelcap_i_watch_tick(&run, next_ns);
-    for (uint32_t i = 0; i < table->places; i++) {
-        tunnelcap_i_tunnel *tunnel;
-
-        if (table->tick_place == table->places)
-            table->tick_place = 0;
-        if (run.view->slot_of[table->tick_place] == 0) {
-            table->tick_place++;
-            continue;
-        }
-        tunnel = tunnelcap_i_tunnel_in(table, run.view, table->tick_place);
-        if (tunnel->path != NULL && tunnel->path->key.mode == TUNNELCAP_PMTU_PROBE &&
-            (run.spares == burst->spare_count || run.results == burst->result_cap)) {
-            *next_ns = burst->now_ns; /* at once, with room */
-            break;
-        }
-        if (tunnel->path != NULL) {
-            next = tick(&run, tunnel);
-            if (next < *next_ns)
-                *next_ns = next;
-        }
-        table->tick_place++;
-    }
+    tick_paths(&run, next_ns);
     burst->pkt_done = 0;
     burst->spare_used = run.spares;
     burst->result_count = run.results;

@@ -618,7 +618,8 @@ TUNNELCAP_API int32_t tunnelcap_table_decap(tunnelcap_lane *lane, tunnelcap_burs
  * @return or as tunnelcap_table_encap(); ::TUNNELCAP_E_INVALID also if there are packets
  *
  * Threads  the table's writer
- * Cost     in proportion to the tunnels
+ * Cost     in proportion to the tunnels, up to 4096 of them: paths of a larger table are gone round
+ *          in about a second, some at each call, as next_ns asks for
  * @since 1.0
  */
 TUNNELCAP_API int32_t tunnelcap_table_tick(tunnelcap_table *table, tunnelcap_lane *lane,

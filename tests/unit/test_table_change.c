@@ -228,6 +228,47 @@ START_TEST(tunnels_of_fixed_mtu_need_no_path)
 }
 END_TEST
 
+/* A tick looks at a part of a large table, and asks to be called again until all had their turn,
+ * in about a second. */
+START_TEST(ticks_go_round_a_large_table)
+{
+    enum { TUNNELS = 9000, SECOND = 1000000000 };
+    tunnelcap_table_config config = config_of(TUNNELS, 1);
+    tunnelcap_table *table = table_of(&config);
+    tunnelcap_lane *lane = test_table_lane(table);
+    tunnelcap_tunnel policy;
+    tunnelcap_burst burst = {.size = sizeof(burst)};
+    uint64_t next_ns;
+    uint32_t calls = 0;
+    test_ok(tunnelcap_tunnel_init(&policy, sizeof(policy)));
+    policy.interface4 = test_addr("10.255.0.1");
+    policy.probe = test_addr("10.255.0.2");
+    policy.pmtu_mode = TUNNELCAP_PMTU_PROBE;
+    test_ok(tunnelcap_table_begin(table));
+    for (uint32_t id = 1; id <= TUNNELS; id++) {
+        tunnelcap_gre_config gre = world_gre_to(1);
+        gre.flags = TUNNELCAP_GRE_KEY_IN;
+        gre.key_in = id;
+        test_ok(tunnelcap_table_set_gre(table, id, id == TUNNELS ? &policy : NULL, &gre));
+    }
+    commit(table);
+    world_call call;
+    world_call_open(&call, 1, 100, 1600);
+    do { /* the last tunnel is the only one to send a probe */
+        burst = call.burst;
+        burst.now_ns = 5 * (uint64_t)SECOND + calls * (uint64_t)SECOND / 3;
+        test_ok(tunnelcap_table_tick(table, lane, &burst, &next_ns));
+        ck_assert_uint_gt(next_ns, burst.now_ns);
+        ck_assert_uint_le(next_ns, burst.now_ns + SECOND / 3);
+        calls++;
+    } while (burst.result_count == 0 && calls < 4);
+    ck_assert_uint_eq(call.results[0].tunnel, TUNNELS);
+    ck_assert_uint_eq(calls, 3);
+    world_call_close(&call);
+    test_table_end(table, lane);
+}
+END_TEST
+
 /* One that has details counts by itself; what finds none left counts with the packets that have
  * no tunnel, so that nothing is lost from the sum. */
 START_TEST(rare_counters_that_find_no_room_count_under_id_zero)
@@ -284,6 +325,7 @@ Suite *test_table_change_suite(void)
         change_replaces_as_many_tunnels_as_configured,
         nothing_is_used_again_while_a_lane_may_see_it,
         tunnels_of_fixed_mtu_need_no_path,
+        ticks_go_round_a_large_table,
         rare_counters_that_find_no_room_count_under_id_zero,
     };
     return test_suite("table_change", tests, TEST_COUNT(tests));
