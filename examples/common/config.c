@@ -198,16 +198,35 @@ static json_t *read_json(reader *rd)
     return root;
 }
 
+/* Watches are no part of a table that is made: its prober's name comes later. */
+static void try_watches(tunnelcap_table *table, const config *conf, reader *rd)
+{
+    static const uint8_t key[TUNNELCAP_PROBE_KEY];
+    char path[CONFIG_PATH_SIZE + sizeof ".health_check"];
+
+    tunnelcap_table_set_prober(table, 1, key);
+    for (size_t i = 0; i < conf->tunnel_count; i++) {
+        int32_t status = config_watch(table, &conf->tunnels[i]);
+        if (status == TUNNELCAP_OK)
+            continue;
+        snprintf(path, sizeof path, "%s.health_check", conf->tunnels[i].path);
+        reader_mistake(rd, path, "%s (%s)", tunnelcap_status_text(status),
+                       tunnelcap_status_name(status));
+    }
+}
+
 /* The library has the last word on what it takes; ask it before anything starts. */
 static void try_table(const config *conf, reader *rd)
 {
     static const uint8_t seed[TUNNELCAP_SEED_SIZE];
-
     const config_room room = {.tunnels = (uint32_t)conf->tunnel_count,
                               .routes = conf->route_count == 0 ? 1 : (uint32_t)conf->route_count,
                               .lanes = 1};
+    tunnelcap_table *table = config_make_table(conf, seed, &room, rd);
 
-    tunnelcap_table_free(config_make_table(conf, seed, &room, rd));
+    if (table != NULL)
+        try_watches(table, conf, rd);
+    tunnelcap_table_free(table);
 }
 
 config *config_load(const char *file, FILE *errors)

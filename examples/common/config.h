@@ -47,6 +47,14 @@ typedef struct config_esp {
     bool allow_null_cipher; /* permit SAs that do not encrypt */
 } config_esp;
 
+/* How the health of a tunnel is looked after. */
+typedef struct config_health {
+    bool enabled; /* by the file, at whichever end */
+    bool watched; /* by us: the rest is set */
+    uint32_t interval_ms;
+    tunnelcap_watch watch;
+} config_health;
+
 /* A tunnel, ready for tunnelcap_table_set_gre() or tunnelcap_table_set_ipip(), or to be given SAs
  * for tunnelcap_table_set_esp(). */
 typedef struct config_tunnel {
@@ -57,6 +65,7 @@ typedef struct config_tunnel {
     config_interface inner4;
     config_interface inner6;
     tunnelcap_tunnel policy;
+    config_health health;
     union {
         tunnelcap_gre_config gre;   /* where kind is GRE */
         tunnelcap_ipip_config ipip; /* where kind is IPIP */
@@ -127,6 +136,15 @@ const config_tunnel *config_find_id(const config *conf, uint64_t id);
 
 /* Add a tunnel to a table in change, or replace it; an IPsec tunnel is without SA then. */
 int32_t config_set_tunnel(tunnelcap_table *table, const config_tunnel *tunnel);
+
+/* Watch a tunnel of a table that knows its prober, if it is to be watched. */
+int32_t config_watch(tunnelcap_table *table, const config_tunnel *tunnel);
+
+bool config_same_health(const config_tunnel *a, const config_tunnel *b);
+
+/* Whether probes come in, at either end; and whether their answers come outside of tunnels. */
+bool config_expects_probes(const config *conf);
+bool config_expects_answers(const config *conf);
 
 /* What a table is to have room for. */
 typedef struct config_room {

@@ -21,6 +21,12 @@ extern const reader_field config_policy_fields[];
 /* What follows for the policy of a tunnel once all its fields have been read. */
 void config_complete_policy(config_tunnel *tunnel, reader *rd);
 
+/* health_check of a tunnel; the target is a config_draft. */
+reader_handler config_read_health;
+
+/* What follows for it once all fields of the tunnel have been read. */
+void config_complete_health(const config *conf, config_tunnel *tunnel, reader *rd);
+
 /* Handlers of the elements of gre_tunnels, ipip_tunnels, ipsec_tunnels and routes; the target is
  * the config, whose arrays have room already. */
 reader_handler config_read_gre_tunnel;

@@ -92,6 +92,7 @@ tunnelcap_table *config_make_table(const config *conf, const uint8_t *seed, cons
     capacity.tunnels = room->tunnels;
     capacity.routes = room->routes;
     capacity.lanes = room->lanes;
+    capacity.watched = room->tunnels;
     if (capacity.tunnels > FEWEST_SAS / MOST_SAS_EACH)
         capacity.sas = capacity.tunnels * MOST_SAS_EACH;
     int32_t status = tunnelcap_table_new(&capacity, seed, NULL, &table);

@@ -267,7 +267,7 @@ static const reader_field common_fields[] = {
     {.name = "description"},
     {.name = "created_on"},
     {.name = "modified_on"},
-    {.name = "health_check"},
+    {.name = "health_check", .handle = config_read_health},
     {.name = "bgp"},
     {.name = "bgp_status"},
     {.name = "automatic_return_routing"},
@@ -363,6 +363,7 @@ static void read_tunnel(const reader_value *value, config *conf, uint8_t kind,
     if (kind == TUNNELCAP_KIND_ESP && json_is_object(value->json))
         complete_ipsec(value, conf, tunnel);
     config_complete_policy(tunnel, value->reader);
+    config_complete_health(conf, tunnel, value->reader);
     conf->tunnel_count++;
 }
 

@@ -95,6 +95,12 @@ bool carry_reassemble(carrier *c)
 
 /* ------------------------------------------------------------------------------ bursts */
 
+static void look_at_clock(carrier *c)
+{
+    c->now_ns = log_now_ns();
+    c->now_ms = (int64_t)(c->now_ns / NS_PER_MS);
+}
+
 /* One call into the library. It cannot fail but by a mistake of this program's. */
 static void call(carrier *c, int32_t (*data_path)(tunnelcap_lane *, tunnelcap_burst *),
                  tunnelcap_burst *burst)
@@ -114,7 +120,7 @@ static tunnelcap_burst begin(carrier *c, tunnelcap_pkt *pkts, uint32_t count,
     batch_clear_spares(&c->batch);
     c->burst++;
     return (tunnelcap_burst){.size = sizeof(tunnelcap_burst),
-                             .now_ns = (uint64_t)c->now_ms * NS_PER_MS,
+                             .now_ns = c->now_ns,
                              .pkt_count = count,
                              .spare_count = BATCH_SPARES,
                              .result_cap = BATCH_RESULTS,
@@ -132,7 +138,7 @@ static tunnelcap_pkt *packet_of(const tunnelcap_burst *burst, const tunnelcap_re
                                                          : &burst->pkts[result->index];
 }
 
-/* The clock is coarse, and other threads read the same memory: write it seldom. */
+/* Other threads write and read the same memory: once in a millisecond will do. */
 static void mark_active(carrier *c, const tunnelcap_result *result)
 {
     _Atomic int64_t *last = &c->shared->last_ms[result->tunnel];
@@ -278,7 +284,7 @@ static void take_inner(carrier *c, const tunnelcap_burst *burst)
 
 void carry_in(carrier *c)
 {
-    c->now_ms = log_now_ms();
+    look_at_clock(c);
     c->counts.from_tun += c->batch.count;
     for (uint32_t done = 0; done < c->batch.count;) {
         tunnelcap_burst burst = begin(c, c->batch.pkts + done, c->batch.count - done, NULL);
@@ -316,7 +322,7 @@ static void take_outer(carrier *c, const tunnelcap_burst *burst, uint32_t done)
 
 void carry_out(carrier *c, bool errors)
 {
-    c->now_ms = log_now_ms();
+    look_at_clock(c);
     c->counts.from_outside += c->batch.count;
     for (uint32_t done = 0; done < c->batch.count;) {
         tunnelcap_burst burst =
@@ -337,7 +343,7 @@ int64_t carry_tick(carrier *c, tunnelcap_table *table)
 {
     uint64_t next_ns = 0;
 
-    c->now_ms = log_now_ms();
+    look_at_clock(c);
     tunnelcap_burst burst = begin(c, NULL, 0, NULL);
     int32_t status = tunnelcap_table_tick(table, c->lane, &burst, &next_ns);
     c->batch.spares_used = burst.spare_used;

@@ -45,7 +45,8 @@ typedef struct carrier {
     tun_queue *tun;                   /* NULL for the control thread */
     batch batch;
     sender sender;
-    int64_t now_ms;         /* when the burst at hand came */
+    uint64_t now_ns;        /* when the burst at hand came */
+    int64_t now_ms;         /* the same */
     uint32_t burst;         /* its number */
     carry_numbers *numbers; /* by tunnel */
     int64_t asked_ms;       /* when numbers for a paused tunnel were last asked for */

@@ -42,33 +42,57 @@ static void limit_egress(gateway *g)
     egress_set_limits(&g->egress, least.limit4, least.limit6);
 }
 
-static void tell_path_mtu(const gateway *g, const tunnelcap_event *event)
+static void tell_path_mtu(const config_tunnel *tunnel, const tunnelcap_event *event)
 {
-    const config_tunnel *tunnel = config_find_id(g->conf, event->tunnel);
     char text[ADDRESS_TEXT_SIZE];
     bool told = event->addr.family != 0;
 
-    if (tunnel != NULL)
-        log_line("%s: the path MTU is %u now, was %u%s%s", tunnel->path, event->value,
-                 event->before, told ? ", says " : "",
-                 told ? address_text(&event->addr, text) : "");
+    log_line("%s: the path MTU is %u now, was %u%s%s", tunnel->path, event->value, event->before,
+             told ? ", says " : "", told ? address_text(&event->addr, text) : "");
 }
 
-/* What a lane has noticed; true if a path MTU has changed. */
-static bool read_events(const gateway *g, tunnelcap_lane *lane)
+static void tell_health(const gateway *g, const config_tunnel *tunnel, const tunnelcap_event *event)
+{
+    static const char *const states[] = {[TUNNELCAP_HEALTH_DOWN] = "down",
+                                         [TUNNELCAP_HEALTH_DEGRADED] = "degraded",
+                                         [TUNNELCAP_HEALTH_HEALTHY] = "healthy"};
+    tunnelcap_health_info info = {.samples = 0};
+
+    tunnelcap_table_get_health(g->table, tunnel->id, &info, sizeof info);
+    log_line("%s: %s is %s, was %s: of the last 5 minutes' %u probes %u were lost", tunnel->path,
+             tunnel->name, states[event->value], states[event->before], info.samples,
+             info.failures);
+}
+
+/* What is due after events. */
+enum { DUE_LIMITS = 1, DUE_TICK = 2 };
+
+static unsigned take_event(gateway *g, const tunnelcap_event *event)
+{
+    const config_tunnel *tunnel = config_find_id(g->conf, event->tunnel);
+
+    if (event->kind == TUNNELCAP_EVENT_PROBE) {
+        tunnelcap_table_answer(g->table, event, event->now_ns);
+        return DUE_TICK;
+    }
+    if (tunnel != NULL && event->kind == TUNNELCAP_EVENT_HEALTH)
+        tell_health(g, tunnel, event);
+    if (tunnel != NULL && event->kind == TUNNELCAP_EVENT_PMTU)
+        tell_path_mtu(tunnel, event);
+    return event->kind == TUNNELCAP_EVENT_PMTU ? DUE_LIMITS | DUE_TICK : 0;
+}
+
+/* What a lane has noticed. */
+static unsigned read_events(gateway *g, tunnelcap_lane *lane)
 {
     tunnelcap_event events[BATCH_SIZE];
-    bool changed = false;
+    unsigned due = 0;
     uint32_t count = 0;
 
     while ((count = tunnelcap_lane_events(lane, events, BATCH_SIZE, NULL)) > 0)
-        for (uint32_t i = 0; i < count; i++) {
-            if (events[i].kind != TUNNELCAP_EVENT_PMTU)
-                continue;
-            tell_path_mtu(g, &events[i]);
-            changed = true;
-        }
-    return changed;
+        for (uint32_t i = 0; i < count; i++)
+            due |= take_event(g, &events[i]);
+    return due;
 }
 
 static void tick_after(gateway *g, int64_t wait_ms)
@@ -81,14 +105,14 @@ static void tick_after(gateway *g, int64_t wait_ms)
 /* When a path MTU changes, so does what servers may answer, and a probe may be due. */
 static void follow(gateway *g)
 {
-    bool changed = read_events(g, g->carrier.lane);
+    unsigned due = read_events(g, g->carrier.lane);
 
     for (unsigned i = 0; i < g->crew.count; i++)
-        changed |= read_events(g, g->crew.workers[i].carrier.lane);
-    if (!changed)
-        return;
-    limit_egress(g);
-    tick_after(g, 0);
+        due |= read_events(g, g->crew.workers[i].carrier.lane);
+    if ((due & DUE_LIMITS) != 0)
+        limit_egress(g);
+    if ((due & DUE_TICK) != 0)
+        tick_after(g, 0);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -252,6 +276,23 @@ static bool open_shared(gateway *g)
     return false;
 }
 
+/* Answers come back to the server that has probed: nobody else needs to know its name and key. */
+static bool open_watches(gateway *g)
+{
+    uint8_t key[TUNNELCAP_PROBE_KEY];
+    uint64_t server = 0;
+    int32_t status = TUNNELCAP_E_CRYPTO;
+
+    if (getrandom(key, sizeof key, 0) == (ssize_t)sizeof key &&
+        getrandom(&server, sizeof server, 0) == (ssize_t)sizeof server)
+        status = tunnelcap_table_set_prober(g->table, server, key);
+    for (size_t i = 0; status == TUNNELCAP_OK && i < g->conf->tunnel_count; i++)
+        status = config_watch(g->table, &g->conf->tunnels[i]);
+    if (status != TUNNELCAP_OK)
+        log_line("health checks: %s", tunnelcap_status_text(status));
+    return status == TUNNELCAP_OK;
+}
+
 static bool open_table(gateway *g)
 {
     uint8_t seed[TUNNELCAP_SEED_SIZE];
@@ -265,7 +306,7 @@ static bool open_table(gateway *g)
     return g->table != NULL && open_shared(g) &&
            ipsec_open(&g->ipsec, g->conf, g->shared.most_id) &&
            crew_open(&g->crew, &g->carrier, &g->shared, g->conf, g->table) &&
-           ipsec_load(&g->ipsec, g->table, &g->crew) && open_reassembly(g);
+           ipsec_load(&g->ipsec, g->table, &g->crew) && open_watches(g) && open_reassembly(g);
 }
 
 /* Keys grow old, and the file changes. */
@@ -305,6 +346,7 @@ static bool open_all(gateway *g, const char *control_path)
     if (!open_base(g) || !open_table(g) || !listeners_open(&g->listeners, g->conf->threads) ||
         !listeners_add(&g->listeners, g->conf, &g->ipsec))
         return false;
+    listeners_take_answers(&g->listeners, config_expects_answers(g->conf));
     tunnelcap_tunnel_info least = smallest(g);
     return view_open(&g->view, g, g->base, control_path) && merging_open(&g->merging, g->conf) &&
            tun_open(&g->tun, g->conf) && crew_open_queues(&g->crew, &g->tun) &&

@@ -24,20 +24,23 @@ enum {
     MOST_WAITING = 16384 /* more packets than a queue of that size holds */
 };
 
-/* Of all ICMP, errors are what tells of a tunnel's path. */
-static void want_errors(int fd, uint8_t protocol)
+/* Of all ICMP, errors are what tells of a tunnel's path, and echo replies may be answers to
+ * probes. */
+static void choose_icmp(int fd, uint8_t protocol, bool answers)
 {
     if (protocol == IPPROTO_ICMP) {
-        const struct icmp_filter errors = {
-            .data =
-                ~(1U << ICMP_DEST_UNREACH | 1U << ICMP_TIME_EXCEEDED | 1U << ICMP_PARAMETERPROB)};
-        setsockopt(fd, SOL_RAW, ICMP_FILTER, &errors, sizeof errors);
+        uint32_t wanted =
+            1U << ICMP_DEST_UNREACH | 1U << ICMP_TIME_EXCEEDED | 1U << ICMP_PARAMETERPROB;
+        struct icmp_filter icmp = {.data = ~(answers ? wanted | 1U << ICMP_ECHOREPLY : wanted)};
+        setsockopt(fd, SOL_RAW, ICMP_FILTER, &icmp, sizeof icmp);
     } else if (protocol == IPPROTO_ICMPV6) {
-        struct icmp6_filter errors;
-        ICMP6_FILTER_SETBLOCKALL(&errors);
+        struct icmp6_filter icmp6;
+        ICMP6_FILTER_SETBLOCKALL(&icmp6);
         for (int type = ICMP6_DST_UNREACH; type <= ICMP6_PARAM_PROB; type++)
-            ICMP6_FILTER_SETPASS(type, &errors);
-        setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &errors, sizeof errors);
+            ICMP6_FILTER_SETPASS(type, &icmp6);
+        if (answers)
+            ICMP6_FILTER_SETPASS(ICMP6_ECHO_REPLY, &icmp6);
+        setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &icmp6, sizeof icmp6);
     }
 }
 
@@ -51,7 +54,7 @@ static int open_socket(const listener *l)
 
     if (fd < 0)
         return -1;
-    want_errors(fd, l->protocol);
+    choose_icmp(fd, l->protocol, l->answers);
     /* Beyond the system's limit if we may, else up to it. */
     if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) != 0)
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
@@ -229,6 +232,7 @@ typedef struct needs {
 static void need(needs *n, uint8_t protocol, uint16_t port, int payload)
 {
     listener wanted = {.steer = &n->all->steer,
+                       .answers = n->all->answers,
                        .fd_count = n->all->steer.shares,
                        .protocol = protocol,
                        .port = port,
@@ -315,6 +319,14 @@ static uint64_t overflows(const listener *l)
             sum += facts[SK_MEMINFO_DROPS];
     }
     return sum;
+}
+
+void listeners_take_answers(listeners *all, bool wanted)
+{
+    all->answers = wanted;
+    for (size_t i = 0; i < all->count; i++)
+        if (listener_has_errors(all->list[i]))
+            choose_icmp(all->list[i]->fds[0], all->list[i]->protocol, wanted);
 }
 
 void listeners_cut(listeners *all, size_t count)

@@ -22,6 +22,7 @@ typedef struct listener {
     uint8_t at;       /* TUNNELCAP_AT_: what the socket strips */
     uint8_t protocol; /* of IP */
     uint16_t port;    /* where the protocol is UDP, else 0 */
+    bool answers;     /* of ICMP: echo replies, too */
     int payload;      /* STEER_ */
     const steer *steer;
     tunnelcap_addr local;
@@ -32,6 +33,7 @@ typedef struct listeners {
     size_t count;
     size_t room;
     steer steer;
+    bool answers;       /* those for errors take echo replies, too */
     uint64_t overflows; /* of those that are closed */
 } listeners;
 
@@ -44,6 +46,9 @@ void listeners_close(listeners *all);
  * False after a line that says what is wrong; then some may have been added. */
 bool listeners_add(listeners *all, const config *conf, const ipsec *keys);
 
+/* Take answers to probes from outside of tunnels, where errors come; or take them no more. */
+void listeners_take_answers(listeners *all, bool wanted);
+
 /* Close all behind the first so many, when nobody uses them. */
 void listeners_cut(listeners *all, size_t count);
 
@@ -51,7 +56,7 @@ void listeners_cut(listeners *all, size_t count);
  * needed. */
 size_t listeners_sort(listeners *all, const config *conf, const ipsec *keys);
 
-/* Whether it gives ICMP errors, and not packets of tunnels. These are few, and for one thread. */
+/* Whether it gives ICMP, and not packets of tunnels. These are few, and for one thread. */
 bool listener_has_errors(const listener *l);
 
 /* Read packets of one thread's socket until there are no more or the batch is full. */

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { LINE_INTERVAL_MS = 10000 };
+enum { LINE_INTERVAL_MS = 10000, NS_PER_MS = 1000000, NS_PER_S = 1000000000 };
 
 static _Thread_local FILE *copy;
 
@@ -44,12 +44,17 @@ void log_text(const char *text)
         fputs(text, copy);
 }
 
-int64_t log_now_ms(void)
+uint64_t log_now_ns(void)
 {
     struct timespec now;
 
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+int64_t log_now_ms(void)
+{
+    return (int64_t)(log_now_ns() / NS_PER_MS);
 }
 
 static void add(log_tally *tally, int error, uint64_t count)

@@ -39,7 +39,8 @@ void log_add(log_tally *sum, const log_tally *tally);
 /* {"ENETUNREACH": 3} */
 json_t *log_tally_json(const log_tally *tally);
 
-/* Milliseconds on a clock that never goes back. */
+/* A clock that never goes back. */
+uint64_t log_now_ns(void);
 int64_t log_now_ms(void);
 
 #endif

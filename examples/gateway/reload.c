@@ -163,11 +163,12 @@ static void find_todo(work *w)
         const config_tunnel *before = config_find_id(w->g->conf, tunnel->id);
         const ipsec_tunnel *keyed = ipsec_find(&w->g->ipsec, tunnel->id);
         bool same = before != NULL && config_same_tunnel(before, tunnel);
+        bool alike = same && config_same_health(before, tunnel);
 
         w->todo[i] = !same && keyed == NULL;
         if (before == NULL)
             note_tunnel(w, ADDED, tunnel);
-        else if (!same || (keyed != NULL && ipsec_differs(keyed)))
+        else if (!alike || (keyed != NULL && ipsec_differs(keyed)))
             note_tunnel(w, CHANGED, tunnel);
     }
 }
@@ -327,11 +328,31 @@ static bool change(work *w)
     return true;
 }
 
+/* A watch that stays goes on, with what it knows. It has been tried when the file was read. */
+static void watch(const work *w)
+{
+    for (size_t i = 0; i < w->conf->tunnel_count; i++) {
+        const config_tunnel *tunnel = &w->conf->tunnels[i];
+        const config_tunnel *before = config_find_id(w->g->conf, tunnel->id);
+
+        if (before != NULL && config_same_health(before, tunnel) && !w->again[i])
+            continue;
+        int32_t status = config_watch(w->g->table, tunnel);
+        if (status != TUNNELCAP_OK)
+            log_line("%s: %s.health_check: %s", w->g->file, tunnel->path,
+                     tunnelcap_status_text(status));
+        if (!tunnel->health.watched)
+            tunnelcap_table_unwatch(w->g->table, tunnel->id);
+    }
+    listeners_take_answers(&w->g->listeners, config_expects_answers(w->conf));
+}
+
 static void finish(work *w)
 {
     gateway *g = w->g;
     config *before = g->conf;
 
+    watch(w);
     tun_remove(&g->tun, before, w->conf);
     close_doors(g, listeners_sort(&g->listeners, w->conf, &g->ipsec));
     g->conf = w->conf;

@@ -127,7 +127,7 @@ static json_t *sa_json(const ipsec_sa *sa, const char *direction)
     tunnelcap_esp_state at;
     char spi[sizeof "0x01234567"];
     json_t *object = json_object();
-    uint64_t now_ns = (uint64_t)log_now_ms() * 1000000;
+    uint64_t now_ns = log_now_ns();
 
     tunnelcap_esp_get_state(sa->esp, &at, sizeof at);
     snprintf(spi, sizeof spi, "0x%08x", sa->spi);
@@ -174,7 +174,7 @@ static void add_path(json_t *object, const gateway *g, uint64_t id, uint32_t pat
                                           [TUNNELCAP_PMTU_ICMP] = "icmp",
                                           [TUNNELCAP_PMTU_PROBED] = "probed"};
     tunnelcap_pmtu_info info;
-    uint64_t now_ns = (uint64_t)log_now_ms() * 1000000;
+    uint64_t now_ns = log_now_ns();
 
     set_count(object, "path_mtu", path_mtu);
     if (tunnelcap_table_get_pmtu(g->table, id, now_ns, &info, sizeof info) != TUNNELCAP_OK)

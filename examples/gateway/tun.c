@@ -155,6 +155,16 @@ static bool carries(const config *conf, uint8_t family)
     return false;
 }
 
+/* A probe of the reply type seems to come from us, and is to be sent on: the kernel would take it
+ * for a forgery. Nor is it to tell us of a shorter way. */
+static void accept_probes(const tun *t, const config *conf, const config *other)
+{
+    if (!config_expects_probes(conf) || config_expects_probes(other))
+        return;
+    set(t, "ipv4", "accept_local", 1);
+    set(t, "ipv4", "send_redirects", 0);
+}
+
 /* An address that shares its network with one that goes is to stay. */
 static void keep_secondary(const tun *t)
 {
@@ -296,6 +306,7 @@ bool tun_add(tun *t, const config *conf, const config *other)
 
     if (nl == NULL)
         return false;
+    accept_probes(t, conf, other);
     prepare_ipv6(t, conf, other);
     bool done = add_all(t, nl, conf, other);
     if (!done)
