@@ -16,7 +16,8 @@ enum {
     OPTION_JSON = 'j',
     OPTION_CONTROL = 'c',
     OPTION_ONCE = 'o',
-    OPTION_INTERVAL = 'i'
+    OPTION_INTERVAL = 'i',
+    OPTION_DIRECTION = 'd'
 };
 
 static const char usage_text[] =
@@ -25,7 +26,8 @@ static const char usage_text[] =
     "       tunnelcap-gateway reload [--control PATH | CONFIG]\n"
     "       tunnelcap-gateway stats [--json] [--control PATH | CONFIG]\n"
     "       tunnelcap-gateway top [--once] [--control PATH | CONFIG]\n"
-    "       tunnelcap-gateway history [--interval SPAN] [--control PATH | CONFIG]\n"
+    "       tunnelcap-gateway history [--interval SPAN] [--direction ingress | egress]\n"
+    "                                 [--control PATH | CONFIG]\n"
     "       tunnelcap-gateway --help | --version\n"
     "\n"
     "run     carry packets between a TUN device and the tunnels of a configuration\n"
@@ -40,6 +42,7 @@ typedef struct arguments {
     const char *file;
     const char *control;
     const char *interval;
+    const char *direction;
     bool json;
     bool once;
 } arguments;
@@ -68,13 +71,19 @@ static bool find_control(const arguments *args, const config *conf, bool make,
     return true;
 }
 
+/* Whether there are options that no other command has. */
+static bool is_of_history(const arguments *args)
+{
+    return args->interval != NULL || args->direction != NULL;
+}
+
 static int run(const arguments *args)
 {
     char path[CONFIG_CONTROL_SIZE];
     config *conf = NULL;
     int status = EXIT_FAILURE;
 
-    if (args->file == NULL || args->json || args->once || args->interval != NULL)
+    if (args->file == NULL || args->json || args->once || is_of_history(args))
         return usage();
     conf = config_load(args->file, stderr);
     if (conf != NULL && find_control(args, conf, true, path))
@@ -98,7 +107,7 @@ static int check(const arguments *args)
 {
     config *conf = NULL;
 
-    if (args->file == NULL || args->json || args->once || args->interval != NULL ||
+    if (args->file == NULL || args->json || args->once || is_of_history(args) ||
         args->control != NULL)
         return usage();
     conf = config_load(args->file, stderr);
@@ -155,7 +164,7 @@ static int reload_running(const arguments *args)
 {
     char path[CONFIG_CONTROL_SIZE];
 
-    if (args->json || args->once || args->interval != NULL ||
+    if (args->json || args->once || is_of_history(args) ||
         (args->file != NULL && args->control != NULL))
         return usage();
     json_t *answer = find_running(args, path) ? control_do(path, "/reload") : NULL;
@@ -177,7 +186,7 @@ static int stats(const arguments *args)
     char path[CONFIG_CONTROL_SIZE];
     json_t *answer = NULL;
 
-    if (args->once || args->interval != NULL || (args->file != NULL && args->control != NULL))
+    if (args->once || is_of_history(args) || (args->file != NULL && args->control != NULL))
         return usage();
     if (find_running(args, path))
         answer = control_ask(path, "/stats.json");
@@ -197,22 +206,27 @@ static int top(const arguments *args)
 {
     char path[CONFIG_CONTROL_SIZE];
 
-    if (args->json || args->interval != NULL || (args->file != NULL && args->control != NULL))
+    if (args->json || is_of_history(args) || (args->file != NULL && args->control != NULL))
         return usage();
     return find_running(args, path) ? top_run(path, args->once) : EXIT_FAILURE;
 }
 
 static int history(const arguments *args)
 {
+    static const char all[] = "";
     const char *interval = args->interval == NULL ? "second" : args->interval;
+    const char *direction = args->direction == NULL ? all : args->direction;
     char path[CONFIG_CONTROL_SIZE];
-    char page[sizeof "/tunnels.json?limit=1600&interval=fiveMinutes"];
+    char page[sizeof "/tunnels.json?limit=1600&interval=fiveMinutes&direction=ingress"];
     json_t *answer = NULL;
 
     if (args->json || args->once || !plot_knows(interval) ||
+        (direction != all && strcmp(direction, "ingress") != 0 &&
+         strcmp(direction, "egress") != 0) ||
         (args->file != NULL && args->control != NULL))
         return usage();
-    snprintf(page, sizeof page, "/tunnels.json?limit=%d&interval=%s", PLOT_STEPS, interval);
+    snprintf(page, sizeof page, "/tunnels.json?limit=%d&interval=%s%s%s", PLOT_STEPS, interval,
+             direction == all ? "" : "&direction=", direction);
     if (find_running(args, path))
         answer = control_ask(path, page);
     if (answer == NULL)
@@ -225,11 +239,13 @@ static int history(const arguments *args)
 /* Options may stand before or behind the file. */
 static bool parse(int argc, char *argv[], arguments *args)
 {
-    static const struct option options[] = {{"json", no_argument, NULL, OPTION_JSON},
-                                            {"once", no_argument, NULL, OPTION_ONCE},
-                                            {"interval", required_argument, NULL, OPTION_INTERVAL},
-                                            {"control", required_argument, NULL, OPTION_CONTROL},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"json", no_argument, NULL, OPTION_JSON},
+        {"once", no_argument, NULL, OPTION_ONCE},
+        {"interval", required_argument, NULL, OPTION_INTERVAL},
+        {"direction", required_argument, NULL, OPTION_DIRECTION},
+        {"control", required_argument, NULL, OPTION_CONTROL},
+        {NULL, 0, NULL, 0}};
     int option = 0;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -239,6 +255,8 @@ static bool parse(int argc, char *argv[], arguments *args)
             args->once = true;
         else if (option == OPTION_INTERVAL)
             args->interval = optarg;
+        else if (option == OPTION_DIRECTION)
+            args->direction = optarg;
         else if (option == OPTION_CONTROL)
             args->control = optarg;
         else

@@ -115,13 +115,14 @@ static json_int_t number(const json_t *object, const char *key)
 /* Text between quotes, or behind HELP, where quotes are left as they are. */
 static void add_escaped(struct evbuffer *out, const char *text, bool quotes)
 {
-    for (; *text != '\0'; text++) {
-        if (*text == '\n')
-            evbuffer_add(out, "\\n", 2);
-        else if (*text == '\\' || (*text == '"' && quotes))
-            evbuffer_add_printf(out, "\\%c", *text);
-        else
-            evbuffer_add(out, text, 1);
+    while (*text != '\0') {
+        size_t plain = strcspn(text, quotes ? "\n\\\"" : "\n\\");
+        evbuffer_add(out, text, plain);
+        text += plain;
+        if (*text != '\0') {
+            evbuffer_add_printf(out, "\\%c", *text == '\n' ? 'n' : *text);
+            text++;
+        }
     }
 }
 

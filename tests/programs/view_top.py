@@ -151,10 +151,13 @@ def check_history(t, edge, names):
             said.stdout + said.stderr)
     t.check("it has axes", "bit/s |" in said.stdout and re.search(r"\d\d:\d\d:\d\d", said.stdout) and
             "#" in said.stdout, said.stdout)
+    said = ask("--direction", "egress")
+    t.check("one direction alone", "egress" in said.stdout and "ingress" not in said.stdout,
+            said.stdout)
     said = ask("--interval", "hour")
     t.check("nothing is drawn before an hour is over", said.returncode == 0 and
             "no tunnel has carried anything" in said.stdout, said.stdout)
-    for wrong in (("--interval", "day"), ("--once",), ("--json",)):
+    for wrong in (("--interval", "day"), ("--direction", "up"), ("--once",), ("--json",)):
         t.check(f"history {wrong} is a wrong command line", ask(*wrong).returncode == 2, wrong)
 
 
