@@ -43,6 +43,7 @@ def make_config(directory, side, **more):
     gre = [{"name": name, "cloudflare_gre_endpoint": EDGE4, "customer_gre_endpoint": CUST4,
             "interface_address": inner4(i, 0) + "/31", "key": i + 1}
            for i, name in enumerate(NAMES[:2])]
+    gre[0]["health_check"] = {"rate": "high", "type": "request", "direction": "bidirectional"}
     ipsec = [{"name": NAMES[2], "cloudflare_endpoint": EDGE4, "customer_endpoint": CUST4,
               "interface_address": inner4(2, 0) + "/31", **make_keys(directory, side)}]
     return {"side": side, "tun": "tcg0", "gre_tunnels": gre, "ipsec_tunnels": ipsec,
@@ -201,6 +202,23 @@ def check_metrics(t, edge):
         reason="E_NO_TUNNEL") == 1), samples)
 
 
+def check_health(t):
+    """The first tunnel is watched, the others are not."""
+    t.check("a tunnel that is watched has a state, and its probes are counted", eventually(
+        lambda: sample(metrics(), "tunnelcap_probes_answered_total", tunnel="first") and
+        sample(metrics(), "tunnelcap_tunnel_state", tunnel="first") == 1, 10), metrics())
+    samples = metrics()
+    t.check("how long they take is told in seconds", 0 < sample(
+        samples, "tunnelcap_probe_rtt_seconds", tunnel="first") < 1 and sample(
+        samples, "tunnelcap_probe_loss_ratio", tunnel="first") < 1, samples)
+    t.check("a tunnel that is not watched has none of that",
+            sample(samples, "tunnelcap_tunnel_state", tunnel="second") is None and
+            sample(samples, "tunnelcap_probes_sent_total", tunnel="second") is None, samples)
+    t.check("nor has it a state over time", {
+        x["tunnelName"]: x["tunnelState"] for x in tunnels()["tunnels"]} ==
+            {"first": 1.0, "second": None, "keyed": None}, tunnels())
+
+
 def check_openmetrics(t):
     status, headers, body = get("edge", PORT, "/metrics", OPENMETRICS)
     text = body.decode()
@@ -324,6 +342,7 @@ def check_all(t, program, directory):
         check_pages(t)
         check_nonsense(t)
         check_metrics(t, edge)
+        check_health(t)
         check_openmetrics(t)
         check_control(t, edge)
         check_tunnels(t)

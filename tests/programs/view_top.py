@@ -44,6 +44,9 @@ def check_once(t, edge, names):
         t.check(f"its sparklines, {name}", any(c in said.stdout for c in BLOCKS) == (env != "C")
                 and (env != "C" or said.stdout.isascii()), said.stdout)
     lines = said.stdout.splitlines()
+    t.check("who is watched has a round-trip time", re.search(
+        r"^first +healthy .* \d+\.\d\d ms +\d\.\d\d%$", said.stdout, re.M) and
+        re.search(r"^second .* - +-$", said.stdout, re.M), said.stdout)
     t.check("no line is wider than asked for", max(map(len, lines)) <= 120, lines)
     dumb = start(edge, env={"TERM": "dumb"}.items())
     t.check("on a dumb terminal it is text, once", dumb.end() == 0 and
