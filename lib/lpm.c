@@ -425,20 +425,42 @@ static uint32_t missing(way *w)
     return is_node(*last_step(w)->slot) && w->branch != w->end ? 2 : 1;
 }
 
+/* The same, where the way is known; it is of no use for a prefix that ends in a root. */
+static int32_t check_room(const tunnelcap_i_lpm *lpm, const tunnelcap_i_lpm_prefix *prefix,
+                          const tunnelcap_i_lpm_root *root, way *w)
+{
+    if (root->prefixes == 0 && prefix->vrf != 0 && lpm->head->roots == lpm->root_max)
+        return TUNNELCAP_E_FULL;
+    return ends_in_node(lpm, prefix) && missing(w) > lpm->node_max - lpm->head->used
+               ? TUNNELCAP_E_FULL
+               : TUNNELCAP_OK;
+}
+
+int32_t tunnelcap_i_lpm_room(const tunnelcap_i_lpm *lpm, const tunnelcap_i_lpm_prefix *prefix)
+{
+    tunnelcap_i_lpm_root *root = root_of(lpm, prefix->vrf);
+    way w;
+
+    if (ends_in_node(lpm, prefix))
+        find_way(lpm, prefix, root, &w);
+    return check_room(lpm, prefix, root, &w);
+}
+
 int32_t tunnelcap_i_lpm_add(const tunnelcap_i_lpm *lpm, const tunnelcap_i_lpm_prefix *prefix,
                             uint32_t value)
 {
     const paint p = {value, prefix->len + 1, 0, prefix->len + 1};
     tunnelcap_i_lpm_root *root = root_of(lpm, prefix->vrf);
     uint32_t node = 0;
+    int32_t status;
     way w;
 
-    if (root->prefixes == 0 && prefix->vrf != 0 && lpm->head->roots == lpm->root_max)
-        return TUNNELCAP_E_FULL;
-    if (ends_in_node(lpm, prefix)) {
+    if (ends_in_node(lpm, prefix))
         find_way(lpm, prefix, root, &w);
-        if (missing(&w) > lpm->node_max - lpm->head->used)
-            return TUNNELCAP_E_FULL;
+    status = check_room(lpm, prefix, root, &w);
+    if (status != TUNNELCAP_OK)
+        return status;
+    if (ends_in_node(lpm, prefix)) {
         node = make_way(lpm, &w);
         lpm->facts[node].prefixes++;
     }

@@ -96,8 +96,12 @@ typedef struct tunnelcap_i_lpm_prefix {
     uint32_t len;
 } tunnelcap_i_lpm_prefix;
 
+/* Whether there are nodes and a root for a prefix that is not there: TUNNELCAP_OK or
+ * TUNNELCAP_E_FULL. */
+int32_t tunnelcap_i_lpm_room(const tunnelcap_i_lpm *lpm, const tunnelcap_i_lpm_prefix *prefix);
+
 /* Add a prefix that is not there, with a value, not 0. Gives TUNNELCAP_E_FULL, and changes nothing,
- * when nodes or roots do not suffice. */
+ * when there is no room. */
 int32_t tunnelcap_i_lpm_add(const tunnelcap_i_lpm *lpm, const tunnelcap_i_lpm_prefix *prefix,
                             uint32_t value);
 
@@ -143,11 +147,9 @@ TUNNELCAP_I_INLINE void tunnelcap_i_lpm_enter(const tunnelcap_i_lpm *lpm,
     query->value = entry;
     query->at =
         lpm->nodes + node * TUNNELCAP_I_LPM_NODE + query->addr[entry >> TUNNELCAP_I_LPM_BITS & 15];
-#ifdef __GNUC__
-    __builtin_prefetch(query->at);
+    tunnelcap_i_fetch(query->at);
     if (entry & TUNNELCAP_I_LPM_SKIP)
-        __builtin_prefetch(&lpm->facts[node]);
-#endif
+        tunnelcap_i_fetch(&lpm->facts[node]);
 }
 
 /* Prepare to look an address up, which must stay where it is. */

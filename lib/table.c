@@ -9,21 +9,45 @@ enum { WATCHED_MAX = 1 << 20 };
 /* Details of each lane where the configuration does not say. */
 enum { DETAILS = 1024 };
 
-static const tunnelcap_table_config defaults = {sizeof(defaults),
-                                                0,
-                                                256,
-                                                1024,
-                                                TUNNELCAP_I_LANES_MAX < 4 ? TUNNELCAP_I_LANES_MAX
-                                                                          : 4,
-                                                1024,
-                                                0,
-                                                0,
-                                                0,
-                                                64};
+enum { VRFS_MAX = 1 << 16, NODES_MAX = 1 << 22, GROUPS_MAX = 1 << 20, REGIONS = 64 };
+enum { BUCKETS_MIN = 64, BUCKETS_MAX = 1 << 16 };
+
+static const tunnelcap_table_config defaults = {
+    .size = sizeof(defaults),
+    .tunnels = 256,
+    .routes = 1024,
+    .lanes = TUNNELCAP_I_LANES_MAX < 4 ? TUNNELCAP_I_LANES_MAX : 4,
+    .sas = 1024,
+    .vrfs = 16,
+    .groups = 64,
+    .buckets = 1024,
+    .watched = 64,
+};
 
 int32_t tunnelcap_table_config_init(tunnelcap_table_config *config, uint32_t size)
 {
     return tunnelcap_i_struct_init(config, size, &defaults, sizeof(defaults), OLDEST);
+}
+
+/* Two for each prefix always suffice; where there are many of them, they share most. */
+static uint32_t default_nodes(uint32_t routes)
+{
+    return routes <= 512 ? 2 * routes : 1024 + (routes - 512) / 8;
+}
+
+/* The part that routes need. */
+static int32_t read_routes(tunnelcap_table_config *own)
+{
+    if (own->flags & ~(uint32_t)TUNNELCAP_TABLE_RENDEZVOUS)
+        return TUNNELCAP_E_FLAGS;
+    if (own->routes < 1 || own->routes > ROUTES_MAX || own->vrfs > VRFS_MAX ||
+        own->nodes > NODES_MAX || own->groups > GROUPS_MAX || own->region >= REGIONS ||
+        own->buckets < BUCKETS_MIN || own->buckets > BUCKETS_MAX ||
+        (own->buckets & (own->buckets - 1)) != 0)
+        return TUNNELCAP_E_RANGE;
+    if (own->nodes == 0)
+        own->nodes = default_nodes(own->routes);
+    return TUNNELCAP_OK;
 }
 
 static int32_t read_config(tunnelcap_table_config *own, const tunnelcap_table_config *config)
@@ -35,12 +59,12 @@ static int32_t read_config(tunnelcap_table_config *own, const tunnelcap_table_co
     status = tunnelcap_i_struct_read(own, sizeof(*own), OLDEST, config);
     if (status != TUNNELCAP_OK)
         return status;
-    if (own->flags != 0)
-        return TUNNELCAP_E_FLAGS;
-    if (own->tunnels < 1 || own->tunnels > TUNNELS_MAX || own->routes < 1 ||
-        own->routes > ROUTES_MAX || own->lanes < 1 || own->lanes > LANES_MAX ||
-        own->lanes > TUNNELCAP_I_LANES_MAX || own->sas < 1 || own->sas > SAS_MAX ||
-        own->changes > own->tunnels || own->watched > WATCHED_MAX)
+    status = read_routes(own);
+    if (status != TUNNELCAP_OK)
+        return status;
+    if (own->tunnels < 1 || own->tunnels > TUNNELS_MAX || own->lanes < 1 ||
+        own->lanes > LANES_MAX || own->lanes > TUNNELCAP_I_LANES_MAX || own->sas < 1 ||
+        own->sas > SAS_MAX || own->changes > own->tunnels || own->watched > WATCHED_MAX)
         return TUNNELCAP_E_RANGE;
     if (own->changes == 0)
         own->changes = own->tunnels;
@@ -74,8 +98,25 @@ static void lay_out_stock(tunnelcap_i_layout *layout, tunnelcap_i_stock *stock, 
     stock->free = tunnelcap_i_layout_add(layout, count, sizeof(uint32_t));
 }
 
+static tunnelcap_i_routes_limits routes_limits(const tunnelcap_table_config *c)
+{
+    tunnelcap_i_routes_limits limits;
+
+    memset(&limits, 0, sizeof(limits));
+    limits.region = (uint64_t)1 << c->region;
+    limits.routes = c->routes;
+    limits.vrfs = c->vrfs;
+    limits.nodes = c->nodes;
+    limits.groups = c->groups;
+    limits.places = (uint32_t)places_of(c);
+    limits.bucket_bits = tunnelcap_i_highest_bit(c->buckets);
+    limits.rendezvous = (c->flags & TUNNELCAP_TABLE_RENDEZVOUS) != 0;
+    return limits;
+}
+
 static size_t lay_out_view(uint8_t *base, const tunnelcap_table_config *c, tunnelcap_i_view *view)
 {
+    const tunnelcap_i_routes_limits limits = routes_limits(c);
     tunnelcap_i_layout layout = {base, 0};
 
     view->head = tunnelcap_i_layout_add(&layout, 1, sizeof(*view->head));
@@ -84,8 +125,7 @@ static size_t lay_out_view(uint8_t *base, const tunnelcap_table_config *c, tunne
     view->by_id = tunnelcap_i_layout_add(&layout, hash_entries(c->tunnels), sizeof(uint32_t));
     view->by_pair = tunnelcap_i_layout_add(&layout, hash_entries(c->tunnels), sizeof(uint32_t));
     view->pair_next = tunnelcap_i_layout_add(&layout, places_of(c), sizeof(uint32_t));
-    view->by_prefix = tunnelcap_i_layout_add(&layout, hash_entries(c->routes), sizeof(uint32_t));
-    view->routes = tunnelcap_i_layout_add(&layout, c->routes, sizeof(*view->routes));
+    tunnelcap_i_routes_lay_out(&layout, &limits, &view->routes);
     view->by_spi = tunnelcap_i_layout_add(&layout, hash_entries(c->sas), sizeof(uint32_t));
     view->sas = tunnelcap_i_layout_add(&layout, c->sas, sizeof(*view->sas));
     return layout.size;
@@ -160,7 +200,6 @@ int32_t tunnelcap_table_init(void *mem, size_t mem_size, const tunnelcap_table_c
     table->flow_key = tunnelcap_i_flow_key_from(seed);
     table->hash_key = tunnelcap_i_flow_key_from(seed + 16);
     table->tunnels = own.tunnels;
-    table->routes = own.routes;
     table->lanes = own.lanes;
     table->places = (uint32_t)places_of(&own);
     table->slot_count = table->places + 1;
@@ -168,9 +207,10 @@ int32_t tunnelcap_table_init(void *mem, size_t mem_size, const tunnelcap_table_c
     table->details = own.details;
     table->log_cap = own.changes;
     table->tunnel_mask = hash_entries(own.tunnels) - 1;
-    table->route_mask = hash_entries(own.routes) - 1;
     table->sas = own.sas;
     table->sa_mask = hash_entries(own.sas) - 1;
+    for (uint32_t i = 0; i < 2; i++)
+        table->views[i].routes.limits.key = table->flow_key;
     tunnelcap_i_restock(table);
     tunnelcap_i_id_map_init(&table->watching.ids, table->hash_key);
     TUNNELCAP_I_STORE(table->generation, 1);

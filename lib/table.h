@@ -28,6 +28,7 @@
 #include "ipip.h"
 #include "mss.h"
 #include "pmtu.h"
+#include "routes.h"
 #include "table_watch.h"
 
 /* How outer packets find a GRE or IP-in-IP tunnel; ESP tunnels are found by their SAs and have
@@ -84,20 +85,6 @@ typedef struct tunnelcap_i_tunnel {
     } as;
 } tunnelcap_i_tunnel;
 
-/* A route; those of one prefix form a list, by priority and then by tunnel id, so that every
- * server of a fleet has them in the same order. */
-typedef struct tunnelcap_i_route {
-    uint8_t prefix[16];
-    uint64_t tunnel;
-    uint32_t vrf;
-    uint32_t priority;
-    uint32_t place;
-    uint32_t next; /* index + 1 */
-    uint16_t weight;
-    uint8_t len;
-    uint8_t family; /* 0: this entry is free */
-} tunnelcap_i_route;
-
 /* An inbound SA; esp is NULL where the entry is free. */
 typedef struct tunnelcap_i_sa {
     tunnelcap_esp *esp;
@@ -105,18 +92,12 @@ typedef struct tunnelcap_i_sa {
     uint32_t place;
 } tunnelcap_i_sa;
 
-enum { TUNNELCAP_I_LENGTHS = 129, TUNNELCAP_I_LENGTH_SETS = (TUNNELCAP_I_LENGTHS + 31) / 32 };
-
 /* Numbers of a view; its arrays follow in memory (see tunnelcap_i_view). Entries of the hashes
  * are indices + 1; 0 is empty. */
 typedef struct tunnelcap_i_view_head {
     uint32_t tunnel_count;
-    uint32_t route_count;
     uint32_t sa_count;
-    uint32_t sa_hint;                          /* no entry of `sas` before this one is free */
-    uint32_t free_hint;                        /* no entry of `routes` before this one is free */
-    uint32_t lengths[2][TUNNELCAP_I_LENGTHS];  /* routes by family and prefix length */
-    uint32_t used[2][TUNNELCAP_I_LENGTH_SETS]; /* bits of those lengths that there are */
+    uint32_t sa_hint; /* no entry of `sas` before this one is free */
 } tunnelcap_i_view_head;
 
 typedef struct tunnelcap_i_view {
@@ -126,8 +107,7 @@ typedef struct tunnelcap_i_view {
     uint32_t *by_id;     /* hash: places */
     uint32_t *by_pair;   /* hash: first place of each pair of outer addresses */
     uint32_t *pair_next; /* by place: place + 1 of the next one of its pair, or 0 */
-    uint32_t *by_prefix; /* hash: first route of each prefix */
-    tunnelcap_i_route *routes;
+    tunnelcap_i_routes routes;
     uint32_t *by_spi; /* hash: entries of sas */
     tunnelcap_i_sa *sas;
 } tunnelcap_i_view;
@@ -193,7 +173,8 @@ enum {
     TUNNELCAP_I_OP_REMOVE_ROUTE = 4,
     TUNNELCAP_I_OP_SET_SA = 5,
     TUNNELCAP_I_OP_REMOVE_SA = 6,
-    TUNNELCAP_I_OP_DROP = 7 /* the routes and inbound SAs of a place whose tunnel came and went */
+    TUNNELCAP_I_OP_DROP = 7, /* the routes and inbound SAs of a place whose tunnel came and went */
+    TUNNELCAP_I_OP_PENALIZE = 8 /* the routes of a place */
 };
 
 /* Instead of an operation that linked a place: two did, as tunnels of different kinds; or the log
@@ -208,6 +189,7 @@ typedef struct tunnelcap_i_op {
     union {
         tunnelcap_route route;
         tunnelcap_i_sa sa;
+        uint32_t penalty;
     } as;
 } tunnelcap_i_op;
 
@@ -225,14 +207,12 @@ struct tunnelcap_table {
     tunnelcap_i_atomic32 current;    /* index of the view that lanes use */
     uint32_t in_change;
     uint32_t tunnels; /* capacities */
-    uint32_t routes;
     uint32_t lanes;
     uint32_t places;     /* tunnels + slack; place `places` counts packets without a tunnel */
     uint32_t slot_count; /* one more: a tunnel is built before another one is given up */
     uint32_t path_count;
     uint32_t details;     /* of each lane */
     uint32_t tunnel_mask; /* of by_key and by_id */
-    uint32_t route_mask;  /* of by_prefix */
     uint32_t sas;         /* capacity */
     uint32_t sa_mask;     /* of by_spi */
     uint32_t tick_place;  /* writer: where the next tick goes on */
@@ -341,28 +321,6 @@ static inline uint32_t tunnelcap_i_pair_hash(const tunnelcap_table *table, uint3
 static inline uint32_t tunnelcap_i_id_hash(const tunnelcap_table *table, uint64_t id)
 {
     return (uint32_t)tunnelcap_i_hash2(table->hash_key, id, 0);
-}
-
-/* The first `len` bits of an address, the rest zero. */
-static inline void tunnelcap_i_prefix_cut(uint8_t out[16], const uint8_t *addr, uint32_t bytes,
-                                          uint32_t len)
-{
-    memset(out, 0, 16);
-    memcpy(out, addr, len / 8);
-    if (len / 8 < bytes)
-        out[len / 8] = (uint8_t)(addr[len / 8] & (0xff00 >> len % 8));
-}
-
-static inline uint32_t tunnelcap_i_prefix_hash(const tunnelcap_table *table, uint32_t vrf,
-                                               uint32_t family, uint32_t len,
-                                               const uint8_t prefix[16])
-{
-    uint64_t h = tunnelcap_i_hash2(table->hash_key, tunnelcap_i_word64(prefix),
-                                   (uint64_t)vrf << 32 | family << 8 | len);
-
-    if (family == TUNNELCAP_IPV6)
-        h = tunnelcap_i_hash2(table->hash_key, h, tunnelcap_i_word64(prefix + 8));
-    return (uint32_t)h;
 }
 
 /* Entries of by_key hold a slot + 1 and the hash's upper bits, so that few slots are looked at in
@@ -474,20 +432,6 @@ uint32_t tunnelcap_i_tunnel_len(const tunnelcap_i_tunnel *tunnel, uint32_t inner
 uint32_t tunnelcap_i_tunnel_mtu(const tunnelcap_i_tunnel *tunnel, uint32_t path_mtu);
 void tunnelcap_i_tunnel_mss(const tunnelcap_i_tunnel *tunnel, uint32_t mtu, tunnelcap_i_mss *mss);
 
-/* Find the list of routes of exactly one prefix: index + 1 of the first, or 0. */
-uint32_t tunnelcap_i_find_prefix(const tunnelcap_table *table, const tunnelcap_i_view *view,
-                                 uint32_t vrf, uint32_t family, uint32_t len,
-                                 const uint8_t prefix[16]);
-
-/* The same for the longest prefix that holds an address. */
-uint32_t tunnelcap_i_find_route(const tunnelcap_table *table, const tunnelcap_i_view *view,
-                                uint32_t vrf, uint32_t family, const uint8_t *addr);
-
-/* 1 if one of the routes of the longest prefix that holds an address leads to a place. */
-uint32_t tunnelcap_i_route_leads_to(const tunnelcap_table *table, const tunnelcap_i_view *view,
-                                    uint32_t vrf, uint32_t family, const uint8_t *addr,
-                                    uint32_t place);
-
 /* Find an inbound SA of a view by what an outer packet says; NULL if there is none. */
 const tunnelcap_i_sa *tunnelcap_i_find_sa(const tunnelcap_table *table,
                                           const tunnelcap_i_view *view, uint32_t outer_vrf,
@@ -496,17 +440,14 @@ const tunnelcap_i_sa *tunnelcap_i_find_sa(const tunnelcap_table *table,
 /* Remove all inbound SAs of a place from the view under change. */
 void tunnelcap_i_sas_drop(tunnelcap_table *table, const tunnelcap_i_view *view, uint32_t place);
 
-/* Remove all routes to a place from the view under change. */
-void tunnelcap_i_routes_drop(tunnelcap_table *table, const tunnelcap_i_view *view, uint32_t place);
+/* Set, in the change under way, what is added to the priorities of a tunnel's routes. It lasts
+ * until it is set anew or the tunnel is removed. */
+void tunnelcap_i_penalize(tunnelcap_table *table, uint32_t place, uint32_t penalty);
 
 /* Do to a view what has been checked before. */
 void tunnelcap_i_link(tunnelcap_table *table, const tunnelcap_i_view *view, uint32_t place,
                       uint32_t slot);
 void tunnelcap_i_unlink(tunnelcap_table *table, const tunnelcap_i_view *view, uint32_t place);
-void tunnelcap_i_route_set(tunnelcap_table *table, const tunnelcap_i_view *view,
-                           const tunnelcap_route *route, uint32_t place);
-void tunnelcap_i_route_unset(tunnelcap_table *table, const tunnelcap_i_view *view,
-                             const tunnelcap_route *route);
 void tunnelcap_i_sa_set(tunnelcap_table *table, const tunnelcap_i_view *view,
                         const tunnelcap_i_sa *sa);
 void tunnelcap_i_sa_unset(tunnelcap_table *table, const tunnelcap_i_view *view,

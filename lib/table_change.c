@@ -14,10 +14,10 @@ static void do_to(tunnelcap_table *table, const tunnelcap_i_view *view, const tu
         tunnelcap_i_unlink(table, view, op->place);
         return;
     case TUNNELCAP_I_OP_SET_ROUTE:
-        tunnelcap_i_route_set(table, view, &op->as.route, op->place);
+        tunnelcap_i_routes_set(&view->routes, &op->as.route, op->place);
         return;
     case TUNNELCAP_I_OP_REMOVE_ROUTE:
-        tunnelcap_i_route_unset(table, view, &op->as.route);
+        tunnelcap_i_routes_unset(&view->routes, &op->as.route);
         return;
     case TUNNELCAP_I_OP_SET_SA:
         tunnelcap_i_sa_set(table, view, &op->as.sa);
@@ -26,8 +26,11 @@ static void do_to(tunnelcap_table *table, const tunnelcap_i_view *view, const tu
         tunnelcap_i_sa_unset(table, view, op->as.sa.esp);
         return;
     case TUNNELCAP_I_OP_DROP:
-        tunnelcap_i_routes_drop(table, view, op->place);
+        tunnelcap_i_routes_drop(&view->routes, op->place);
         tunnelcap_i_sas_drop(table, view, op->place);
+        return;
+    case TUNNELCAP_I_OP_PENALIZE:
+        tunnelcap_i_routes_penalize(&view->routes, op->place, op->as.penalty);
         return;
     default:
         return;

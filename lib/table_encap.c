@@ -5,30 +5,6 @@
 /* Into the tunnels: the way of a packet that fits. table_fragment.c has that of one that does
  * not. */
 
-/* Choose among the routes of a prefix: the first of them, or by the hash of the flow a share of
- * all that have its priority. */
-static const tunnelcap_i_route *choose_route(const tunnelcap_table *table,
-                                             const tunnelcap_i_view *view, uint32_t first,
-                                             const uint8_t *p, uint32_t len,
-                                             const tunnelcap_i_ip *ip)
-{
-    const tunnelcap_i_route *best = &view->routes[first - 1];
-    const tunnelcap_i_route *r = best;
-    uint32_t total = best->weight;
-    uint32_t share;
-
-    while (r->next != 0 && view->routes[r->next - 1].priority == best->priority) {
-        r = &view->routes[r->next - 1];
-        total += r->weight;
-    }
-    if (r == best)
-        return best;
-    share = (uint32_t)((tunnelcap_i_flow_hash(table->flow_key, p, len, ip) >> 32) * total >> 32);
-    for (r = best; share >= r->weight; r = &view->routes[r->next - 1])
-        share -= r->weight;
-    return r;
-}
-
 /* Whether a tunnel carries packets of this kind; whatever their size. */
 static int32_t check_kind(const tunnelcap_i_tunnel *tunnel, const tunnelcap_meta *meta,
                           const tunnelcap_i_ip *ip)
@@ -173,33 +149,76 @@ void tunnelcap_i_encap_jobs(tunnelcap_i_run *run)
 /* What has been seen of a packet ahead. */
 typedef struct note {
     tunnelcap_i_ip ip;
-    uint32_t first; /* of its prefix's routes */
+    uint32_t place; /* its tunnel's */
     int32_t status;
 } note;
 
-static void look(const tunnelcap_i_run *run, uint32_t first, uint32_t count, void *notes)
+/* Ask for what a packet of a tunnel is going to need. */
+static void fetch_tunnel(const tunnelcap_i_run *run, uint32_t place)
+{
+    const tunnelcap_i_tunnel *tunnel = tunnelcap_i_tunnel_in(run->table, run->view, place);
+
+    tunnelcap_i_fetch(tunnel);
+    tunnelcap_i_fetch((const uint8_t *)tunnel + 64);
+    tunnelcap_i_fetch((const uint8_t *)tunnel + 128);
+    tunnelcap_i_fetch(&tunnel->as);
+    tunnelcap_i_fetch((const uint8_t *)&tunnel->as + 64);
+    tunnelcap_i_fetch((const uint8_t *)&tunnel->as + 128);
+    tunnelcap_i_fetch(tunnelcap_i_counters_at(run->table, run->lane->slot, place));
+}
+
+/* Look at a packet's header, and aim at its route. */
+static int32_t look_at(const tunnelcap_i_run *run, uint32_t index, tunnelcap_i_ip *ip,
+                       tunnelcap_i_lpm_query *query)
 {
     const tunnelcap_burst *burst = run->burst;
+    const tunnelcap_pkt *pkt = &burst->pkts[index];
+    const tunnelcap_meta *meta = tunnelcap_i_meta_at(burst->meta, burst->meta_stride, index);
+    int32_t status;
+
+    tunnelcap_i_prefetch(burst->pkts, index, burst->pkt_count);
+    if (!tunnelcap_i_pkt_valid(pkt))
+        return TUNNELCAP_E_INVALID;
+    status = tunnelcap_i_ip_read(pkt->buf + pkt->off, pkt->len, ip);
+    if (status == TUNNELCAP_OK && ip->total > pkt->len)
+        status = TUNNELCAP_E_TRUNCATED;
+    if (status == TUNNELCAP_OK)
+        tunnelcap_i_lpm_aim(&run->view->routes.lpm, meta == NULL ? 0 : meta->vrf, ip->family,
+                            ip->src + ip->addr_len, query);
+    return status;
+}
+
+static void look(const tunnelcap_i_run *run, uint32_t first, uint32_t count, void *notes)
+{
+    const tunnelcap_i_routes *routes = &run->view->routes;
+    tunnelcap_i_lpm_query queries[TUNNELCAP_I_AHEAD];
     note *n = notes;
+    uint32_t at = 0;
+    uint32_t value;
+    uint64_t hash;
 
-    for (uint32_t i = 0; i < count; i++, n++) {
-        const tunnelcap_pkt *pkt = &burst->pkts[first + i];
-        const tunnelcap_meta *meta =
-            tunnelcap_i_meta_at(burst->meta, burst->meta_stride, first + i);
+    for (uint32_t i = 0; i < count; i++) {
+        n[i].status = look_at(run, first + i, &n[i].ip, &queries[at]);
+        at += n[i].status == TUNNELCAP_OK;
+    }
+    tunnelcap_i_lpm_find(&routes->lpm, queries, at);
+    at = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const tunnelcap_pkt *pkt = &run->burst->pkts[first + i];
 
-        tunnelcap_i_prefetch(burst->pkts, first + i, burst->pkt_count);
-        n->status = TUNNELCAP_E_INVALID;
-        if (!tunnelcap_i_pkt_valid(pkt))
+        if (n[i].status != TUNNELCAP_OK)
             continue;
-        n->status = tunnelcap_i_ip_read(pkt->buf + pkt->off, pkt->len, &n->ip);
-        if (n->status == TUNNELCAP_OK && n->ip.total > pkt->len)
-            n->status = TUNNELCAP_E_TRUNCATED;
-        if (n->status != TUNNELCAP_OK)
+        value = queries[at++].value;
+        if (value == 0) {
+            n[i].status = TUNNELCAP_E_NO_ROUTE;
             continue;
-        n->first = tunnelcap_i_find_route(run->table, run->view, meta == NULL ? 0 : meta->vrf,
-                                          n->ip.family, n->ip.src + n->ip.addr_len);
-        if (n->first == 0)
-            n->status = TUNNELCAP_E_NO_ROUTE;
+        }
+        hash = 0;
+        if (value & TUNNELCAP_I_GROUP_VALUE)
+            hash = tunnelcap_i_flow_hash(run->table->flow_key, pkt->buf + pkt->off, pkt->len,
+                                         &n[i].ip);
+        n[i].place = tunnelcap_i_routes_place(routes, value, hash);
+        fetch_tunnel(run, n[i].place);
     }
 }
 
@@ -218,7 +237,7 @@ static int32_t encap_one(tunnelcap_i_run *run, tunnelcap_i_item *item, const voi
 
     if (status != TUNNELCAP_OK)
         return status;
-    item->place = choose_route(run->table, run->view, n->first, p, pkt->len, ip)->place;
+    item->place = n->place;
     item->before = ip->total;
     tunnel = tunnelcap_i_tunnel_in(run->table, run->view, item->place);
     item->result->tunnel = tunnel->id;

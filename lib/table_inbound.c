@@ -76,7 +76,7 @@ int32_t tunnelcap_i_inbound_check(const tunnelcap_i_run *run, const tunnelcap_i_
             return TUNNELCAP_E_MARTIAN;
     }
     if ((tunnel->flags & TUNNELCAP_TUNNEL_ANTI_SPOOF) && !from_end &&
-        !tunnelcap_i_route_leads_to(run->table, run->view, tunnel->vrf, family, src, tunnel->place))
+        !tunnelcap_i_routes_lead_to(&run->view->routes, tunnel->vrf, family, src, tunnel->place))
         return TUNNELCAP_E_SPOOFED;
     return TUNNELCAP_OK;
 }

@@ -97,7 +97,7 @@ void tunnelcap_i_link(tunnelcap_table *table, const tunnelcap_i_view *view, uint
 
 void tunnelcap_i_unlink(tunnelcap_table *table, const tunnelcap_i_view *view, uint32_t place)
 {
-    tunnelcap_i_routes_drop(table, view, place);
+    tunnelcap_i_routes_drop(&view->routes, place);
     tunnelcap_i_sas_drop(table, view, place);
     unhash(table, view, place);
     view->head->tunnel_count--;

@@ -29,12 +29,21 @@ extern "C" {
 /** A table of tunnels and routes. Opaque. */
 typedef struct tunnelcap_table tunnelcap_table;
 
+/** Flags of tunnelcap_table_config. */
+enum {
+    /** Equal routes of a prefix share flows by weighted rendezvous: a tunnel that comes, goes,
+     * fails or gets another weight moves only flows that it gets or had, and no other ones. Shares
+     * are then left to chance, as told at `buckets`. Without this flag they are as exact as
+     * `buckets` allow, and a change moves flows between all tunnels. */
+    TUNNELCAP_TABLE_RENDEZVOUS = 1
+};
+
 /** Capacities of a table; fill it with tunnelcap_table_config_init() first. */
 typedef struct tunnelcap_table_config {
     uint32_t size;    /**< sizeof(tunnelcap_table_config) of the caller. */
-    uint32_t flags;   /**< Zero. */
+    uint32_t flags;   /**< TUNNELCAP_TABLE_ flags. */
     uint32_t tunnels; /**< Most tunnels, 1 to 2^20; default 256. */
-    uint32_t routes;  /**< Most routes, 1 to 2^22; default 1024. */
+    uint32_t routes;  /**< Most routes, 1 to 2^22; default 1024. About 170 bytes each. */
     uint32_t lanes;   /**< Most lanes attached at a time, 1 to 256; default 4. Where the compiler
                            has no lock-free 64-bit atomics: 1, and no more. */
     uint32_t sas;     /**< Most inbound security associations, 1 to 2^22; default 1024. */
@@ -50,6 +59,23 @@ typedef struct tunnelcap_table_config {
                            errors; 0, the default: for all, but 1024 at most. */
     uint32_t watched; /**< Most tunnels whose health is watched, to 2^20; default 64. About 2.3 KiB
                            each; see watch.h. */
+    uint32_t vrfs;    /**< Most routing instances with routes, besides 0, up to 2^16; default 16. 64
+                           bytes each. */
+    uint32_t nodes;   /**< Nodes of 2 KiB that find the longest prefix, up to 2^22. Two for each
+                           prefix that has routes always suffice. They are shared by prefixes that
+                           are alike: a full table of the Internet takes about 80000 for a million
+                           prefixes of IPv4 and 170000 for 200000 of IPv6. 0, the default: two for
+                           each of 512 routes, and one for each eight beyond. With 2048 nodes or more
+                           another 1 MiB makes look-ups in routing instance 0 faster. */
+    uint32_t groups; /**< Most different lists of two and more tunnels, with priorities and weights,
+                          that prefixes have, up to 2^20; default 64. One list serves any number of
+                          prefixes. 4 KiB and 8 bytes for each bucket. */
+    uint32_t buckets; /**< How finely flows are shared: into so many parts, a power of two from 64
+                         to 65536; default 1024. A tunnel's share is less than one part off; with
+                           ::TUNNELCAP_TABLE_RENDEZVOUS a share p has a standard deviation of
+                           sqrt(p (1 - p) / buckets): with 1024, two equal tunnels get
+                           50 % +- 1.6 %. */
+    uint32_t region;  /**< Where this server is, 0 to 63; default 0: see tunnelcap_route. */
 } tunnelcap_table_config;
 
 /**
@@ -307,7 +333,12 @@ TUNNELCAP_API int32_t tunnelcap_table_remove_sa(tunnelcap_table *table, const tu
 TUNNELCAP_API int32_t tunnelcap_table_remove(tunnelcap_table *table, uint64_t id);
 
 /**
- * Add a route, or change priority and weight of the route with this VRF, prefix and tunnel.
+ * Add a route, or change priority, weight and regions of the route with this VRF, prefix and
+ * tunnel.
+ *
+ * A packet takes the longest prefix that has routes which count in the table's region; of those the
+ * one with the lowest priority; among equal ones the hash of its flow decides, by their weights:
+ * of addresses, and ports of TCP and UDP; of fragments by addresses only.
  *
  * @param table a table in change
  * @param route the route
@@ -320,11 +351,15 @@ TUNNELCAP_API int32_t tunnelcap_table_remove(tunnelcap_table *table, uint64_t id
  * @retval TUNNELCAP_E_RANGE     prefix length or weight out of range
  * @retval TUNNELCAP_E_FLAGS     an unknown flag
  * @retval TUNNELCAP_E_RESERVED  a reserved field is not zero
- * @retval TUNNELCAP_E_FULL      no room for another route
+ * @retval TUNNELCAP_E_FULL      no room for another route, its routing instance, nodes for its
+ *                               prefix or the group of its prefix's tunnels; or more than 64 routes
+ *                               of one prefix that count in this region
  *
  * On failure the change under way is as it was before the call.
  *
  * Threads  the table's writer
+ * Cost     in proportion to the prefix's routes; a prefix that holds many others writes to the
+ * nodes of all of them
  * @since 1.0
  */
 TUNNELCAP_API int32_t tunnelcap_table_set_route(tunnelcap_table *table,
@@ -336,13 +371,56 @@ TUNNELCAP_API int32_t tunnelcap_table_set_route(tunnelcap_table *table,
  *
  * @param table a table in change
  * @param route the route
- * @return as tunnelcap_table_set_route(); ::TUNNELCAP_E_NOT_FOUND also if there is no such route
+ * @return as tunnelcap_table_set_route(); ::TUNNELCAP_E_NOT_FOUND also if there is no such route;
+ *         ::TUNNELCAP_E_FULL if two and more tunnels remain, and there is no room for their group
  *
  * Threads  the table's writer
  * @since 1.0
  */
 TUNNELCAP_API int32_t tunnelcap_table_remove_route(tunnelcap_table *table,
                                                    const tunnelcap_route *route);
+
+/**
+ * List the routes of the committed table.
+ *
+ * @param table  a table
+ * @param cursor 0 for the first route; each call moves it on. Good until the next commit
+ * @param route  receives the route, as it was set
+ * @param size   sizeof(tunnelcap_route) of the caller
+ * @retval TUNNELCAP_OK          *route is set
+ * @retval TUNNELCAP_E_INVALID   a pointer is NULL
+ * @retval TUNNELCAP_E_VERSION   size is below that of version 1.0
+ * @retval TUNNELCAP_E_NOT_FOUND there are no more
+ *
+ * Threads  the table's writer
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_next_route(const tunnelcap_table *table, uint32_t *cursor,
+                                                 tunnelcap_route *route, uint32_t size);
+
+/**
+ * Tell which route of the committed table an inner packet takes.
+ *
+ * @param table a table
+ * @param pkt   the packet; not even its status is written. Headers suffice
+ * @param meta  what it came with, of which only `vrf` is read, or NULL
+ * @param route receives the route, as it was set
+ * @param size  sizeof(tunnelcap_route) of the caller
+ * @retval TUNNELCAP_OK          *route is set
+ * @retval TUNNELCAP_E_INVALID   a pointer is NULL, or the window is not inside the buffer
+ * @retval TUNNELCAP_E_VERSION   size is below that of version 1.0
+ * @retval TUNNELCAP_E_TRUNCATED headers are cut short
+ * @retval TUNNELCAP_E_MALFORMED not IP
+ * @retval TUNNELCAP_E_NO_ROUTE  no route holds its destination
+ *
+ * Threads  the table's writer
+ * Cost     a look into a hash for each length of prefixes: for people, not for packets
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_find_route(const tunnelcap_table *table,
+                                                 const tunnelcap_pkt *pkt,
+                                                 const tunnelcap_meta *meta, tunnelcap_route *route,
+                                                 uint32_t size);
 
 /**
  * Make a change visible to all lanes, all at once.

@@ -97,10 +97,14 @@ typedef struct tunnelcap_route {
     uint64_t tunnel;       /**< Id of the tunnel. */
     tunnelcap_addr prefix; /**< Bits behind prefix_len must be zero. */
     uint32_t vrf;          /**< Routing instance of the packets that it takes. */
-    uint32_t priority;     /**< The lowest value of a prefix wins; equal ones share the flows. */
+    uint32_t priority;     /**< The lowest value of a prefix wins; equal ones share the flows. What
+                                health adds to it (500000 while a tunnel is degraded, 1000000 while
+                                it is down) orders routes of one prefix only. */
     uint16_t weight;       /**< Share among equal priorities, 1 to 256; default 1. */
     uint8_t prefix_len;    /**< 0 to 32 or 128. */
     uint8_t reserved[9];   /**< Zero. */
+    uint64_t regions;      /**< Bits of the regions, 0 to 63, where the route counts; 0, the
+                                default: in all. */
 } tunnelcap_route;
 
 /** Facts about a tunnel in a table. */

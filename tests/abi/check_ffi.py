@@ -63,13 +63,13 @@ class LaneConfig(Structure):
 class TableConfig(Structure):
     _fields_ = [(name, c_uint32) for name in (
         "size", "flags", "tunnels", "routes", "lanes", "sas", "changes", "paths", "details",
-        "watched")]
+        "watched", "vrfs", "nodes", "groups", "buckets", "region")]
 
 
 class Route(Structure):
     _fields_ = [("size", c_uint32), ("flags", c_uint32), ("tunnel", c_uint64), ("prefix", Addr),
                 ("vrf", c_uint32), ("priority", c_uint32), ("weight", c_uint16),
-                ("prefix_len", c_uint8), ("reserved", c_uint8 * 9)]
+                ("prefix_len", c_uint8), ("reserved", c_uint8 * 9), ("regions", c_uint64)]
 
 
 class Counters(Structure):

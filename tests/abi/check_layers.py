@@ -18,12 +18,14 @@ LAYERS = [
     ["checksum", "ip", "object", "gre_header", "crypto_answers", "replay"],
     ["transform"],
     ["crypto_openssl", "crypto_self_test"],
-    ["flow", "selector", "lpm"],
+    ["flow", "selector", "lpm", "by_place"],
+    ["share"],
     ["lane", "id_map"],
     ["outer"],
     ["gre", "ipip", "esp", "mss", "peek", "icmp", "pmtu", "health", "history", "top", "fragment", "gso",
      "reassembly"],
     ["tunnel", "burst", "watch"],
+    ["routes"],
     ["table"],
 ]
 ALLOWED = {("packet", "status"), ("version", "status")}

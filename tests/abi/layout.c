@@ -482,7 +482,7 @@ FIELD(tunnelcap_icmp_echo, ttl, 67, 67);
 FIELD(tunnelcap_icmp_echo, tos, 68, 68);
 FIELD(tunnelcap_icmp_echo, reserved, 69, 69);
 
-STRUCT(tunnelcap_table_config, 40, 40);
+STRUCT(tunnelcap_table_config, 60, 60);
 FIELD(tunnelcap_table_config, size, 0, 0);
 FIELD(tunnelcap_table_config, flags, 4, 4);
 FIELD(tunnelcap_table_config, tunnels, 8, 8);
@@ -493,6 +493,11 @@ FIELD(tunnelcap_table_config, changes, 24, 24);
 FIELD(tunnelcap_table_config, paths, 28, 28);
 FIELD(tunnelcap_table_config, details, 32, 32);
 FIELD(tunnelcap_table_config, watched, 36, 36);
+FIELD(tunnelcap_table_config, vrfs, 40, 40);
+FIELD(tunnelcap_table_config, nodes, 44, 44);
+FIELD(tunnelcap_table_config, groups, 48, 48);
+FIELD(tunnelcap_table_config, buckets, 52, 52);
+FIELD(tunnelcap_table_config, region, 56, 56);
 
 STRUCT(tunnelcap_watch, 56, 56);
 FIELD(tunnelcap_watch, size, 0, 0);
@@ -523,7 +528,7 @@ FIELD(tunnelcap_tunnel, interface4, 44, 44);
 FIELD(tunnelcap_tunnel, interface6, 64, 64);
 FIELD(tunnelcap_tunnel, probe, 84, 84);
 
-STRUCT(tunnelcap_route, 56, 56);
+STRUCT(tunnelcap_route, 64, 64);
 FIELD(tunnelcap_route, size, 0, 0);
 FIELD(tunnelcap_route, flags, 4, 4);
 FIELD(tunnelcap_route, tunnel, 8, 8);
@@ -533,6 +538,7 @@ FIELD(tunnelcap_route, priority, 40, 40);
 FIELD(tunnelcap_route, weight, 44, 44);
 FIELD(tunnelcap_route, prefix_len, 46, 46);
 FIELD(tunnelcap_route, reserved, 47, 47);
+FIELD(tunnelcap_route, regions, 56, 56);
 
 STRUCT(tunnelcap_tunnel_info, 80, 80);
 FIELD(tunnelcap_tunnel_info, size, 0, 0);
@@ -875,6 +881,7 @@ VALUE(TUNNELCAP_TUNNEL_CLEAR_DF, 8);
 VALUE(TUNNELCAP_TUNNEL_ICMP, 16);
 VALUE(TUNNELCAP_TUNNEL_TTL_ENCAP, 32);
 VALUE(TUNNELCAP_TUNNEL_TTL_DECAP, 64);
+VALUE(TUNNELCAP_TABLE_RENDEZVOUS, 1);
 VALUE(TUNNELCAP_TUNNEL_REASSEMBLE, 128);
 VALUE(TUNNELCAP_TUNNEL_ANTI_SPOOF, 256);
 VALUE(TUNNELCAP_TUNNEL_MARTIANS, 512);

@@ -18,6 +18,9 @@ START_TEST(config_init_fills_the_documented_defaults)
     want.lanes = test_lanes_max() < 4 ? test_lanes_max() : 4;
     want.sas = 1024;
     want.watched = 64;
+    want.vrfs = 16;
+    want.groups = 64;
+    want.buckets = 1024;
     test_ok(tunnelcap_table_config_init(&config, sizeof(config)));
     ck_assert_mem_eq(&config, &want, sizeof(want));
     ck_assert_uint_ne(tunnelcap_table_size(&config), 0);
@@ -99,7 +102,7 @@ START_TEST(init_refuses_what_it_documents)
         uint32_t value;
         int32_t want;
     } rows[] = {
-        {offsetof(tunnelcap_table_config, flags), 1, TUNNELCAP_E_FLAGS},
+        {offsetof(tunnelcap_table_config, flags), 2, TUNNELCAP_E_FLAGS},
         {offsetof(tunnelcap_table_config, tunnels), 0, TUNNELCAP_E_RANGE},
         {offsetof(tunnelcap_table_config, tunnels), (1u << 20) + 1, TUNNELCAP_E_RANGE},
         {offsetof(tunnelcap_table_config, routes), 0, TUNNELCAP_E_RANGE},
@@ -112,6 +115,13 @@ START_TEST(init_refuses_what_it_documents)
         {offsetof(tunnelcap_table_config, paths), 514, TUNNELCAP_E_RANGE},
         {offsetof(tunnelcap_table_config, details), 514, TUNNELCAP_E_RANGE},
         {offsetof(tunnelcap_table_config, watched), (1u << 20) + 1, TUNNELCAP_E_RANGE},
+        {offsetof(tunnelcap_table_config, vrfs), (1u << 16) + 1, TUNNELCAP_E_RANGE},
+        {offsetof(tunnelcap_table_config, nodes), (1u << 22) + 1, TUNNELCAP_E_RANGE},
+        {offsetof(tunnelcap_table_config, groups), (1u << 20) + 1, TUNNELCAP_E_RANGE},
+        {offsetof(tunnelcap_table_config, buckets), 32, TUNNELCAP_E_RANGE},
+        {offsetof(tunnelcap_table_config, buckets), 96, TUNNELCAP_E_RANGE},
+        {offsetof(tunnelcap_table_config, buckets), 1u << 17, TUNNELCAP_E_RANGE},
+        {offsetof(tunnelcap_table_config, region), 64, TUNNELCAP_E_RANGE},
     };
     tunnelcap_table *table = NULL;
     for (size_t i = 0; i < TEST_COUNT(rows); i++) {
@@ -190,6 +200,18 @@ START_TEST(calls_without_a_table_are_invalid)
     tunnelcap_ipip_config ipip = test_ipip_config("192.0.2.1", "198.51.100.1", 0);
     tunnelcap_lane *lane = test_lane();
     tunnelcap_table *table = test_table_new(1, 1, 1);
+    tunnelcap_pkt pkt = {0};
+    uint32_t cursor = 0;
+    ck_assert_status(tunnelcap_table_next_route(NULL, &cursor, &route, sizeof(route)),
+                     TUNNELCAP_E_INVALID);
+    ck_assert_status(tunnelcap_table_next_route(table, NULL, &route, sizeof(route)),
+                     TUNNELCAP_E_INVALID);
+    ck_assert_status(tunnelcap_table_next_route(table, &cursor, NULL, sizeof(route)),
+                     TUNNELCAP_E_INVALID);
+    ck_assert_status(tunnelcap_table_find_route(NULL, &pkt, NULL, &route, sizeof(route)),
+                     TUNNELCAP_E_INVALID);
+    ck_assert_status(tunnelcap_table_find_route(table, NULL, NULL, &route, sizeof(route)),
+                     TUNNELCAP_E_INVALID);
     ck_assert_status(tunnelcap_table_begin(NULL), TUNNELCAP_E_INVALID);
     ck_assert_status(tunnelcap_table_commit(NULL, NULL), TUNNELCAP_E_INVALID);
     ck_assert_status(tunnelcap_table_set_gre(NULL, 1, NULL, &gre), TUNNELCAP_E_INVALID);

@@ -172,6 +172,8 @@ static unsigned touch_all(void)
     TOUCH(tunnelcap_table_new);
     TOUCH(tunnelcap_table_reasons);
     TOUCH(tunnelcap_table_remove);
+    TOUCH(tunnelcap_table_find_route);
+    TOUCH(tunnelcap_table_next_route);
     TOUCH(tunnelcap_table_remove_route);
     TOUCH(tunnelcap_table_remove_sa);
     TOUCH(tunnelcap_table_set_esp);
