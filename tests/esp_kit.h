@@ -17,7 +17,7 @@ typedef struct test_toy {
     tunnelcap_crypto crypto;
     uint32_t keys_live;         /* keys made and not given up */
     uint32_t lanes_live;        /* the same of lanes */
-    uint32_t forgotten;         /* calls of lane_forget() */
+    _Atomic uint32_t forgotten; /* calls of lane_forget() */
     _Atomic uint32_t runs;      /* calls of seal() and unseal() */
     _Atomic uint32_t longest;   /* most operations in one call */
     _Atomic uint32_t seal_left; /* operations that seal() still carries out; then it fails */

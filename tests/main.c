@@ -77,6 +77,7 @@ static const struct {
     {"table_reassembly", test_table_reassembly_suite},
     {"table_routes", test_table_routes_suite},
     {"table_sas", test_table_sas_suite},
+    {"table_storm", test_table_storm_suite},
     {"table_threads", test_table_threads_suite},
     {"threads", test_threads_suite},
     {"top", test_top_suite},

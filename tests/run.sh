@@ -207,11 +207,12 @@ stage_sanitize() {
         --output-on-failure
 }
 
-# libcheck forks by default, which ThreadSanitizer does not follow.
+# libcheck forks by default, which ThreadSanitizer does not follow. Two storms, a minute in all.
 stage_threads() {
     build_in threads -DTUNNELCAP_SANITIZE=thread -DTUNNELCAP_EXAMPLES=OFF
-    CK_FORK=no "$builds/threads/tests/tunnelcap-unit" threads table_data table_threads gre_encap \
-        replay esp_threads crypto_gcm pmtu_threads
+    CK_FORK=no TUNNELCAP_STORM_SECONDS=30 "$builds/threads/tests/tunnelcap-unit" \
+        threads table_data table_storm table_threads gre_encap replay esp_threads crypto_gcm \
+        pmtu_threads
 }
 
 stage_valgrind() {
@@ -219,7 +220,7 @@ stage_valgrind() {
     local suites
     need_build
     mapfile -t suites < <(ctest --test-dir "$builds/gcc" -L '^unit$' -N |
-        sed -n 's/.*: unit_//p' | grep -vE '^(freestanding|ipsecmb|esp_memory|crypto_evp|.*threads)$')
+        sed -n 's/.*: unit_//p' | grep -vE '^(freestanding|ipsecmb|esp_memory|crypto_evp|.*threads|.*storm)$')
     # shellcheck disable=SC2016 # expanded by the inner shell
     printf '%s\n' "${suites[@]}" | CK_FORK=no xargs -P "$jobs" -I{} valgrind --quiet \
         --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite,possible \

@@ -98,6 +98,7 @@ Suite *test_table_path_suite(void);
 Suite *test_table_reassembly_suite(void);
 Suite *test_table_routes_suite(void);
 Suite *test_table_sas_suite(void);
+Suite *test_table_storm_suite(void);
 Suite *test_table_threads_suite(void);
 Suite *test_threads_suite(void);
 Suite *test_top_suite(void);
