@@ -16,15 +16,17 @@
 #include <stdio.h>
 
 enum {
-    REPORT_BINS = 240,             /* of a chart at most */
-    REPORT_BUCKETS = 1200,         /* of a history at most, unless they are hours */
-    REPORT_HOURS = 10000,          /* of a history at most; what is before is not charted */
-    REPORT_KEYS = 512,             /* watched for each list of talkers */
-    REPORT_LISTED = 100,           /* of them in a list at most */
-    REPORT_SPIS = 16,              /* named of a direction */
+    REPORT_BINS = 240,     /* of a chart at most */
+    REPORT_BUCKETS = 1200, /* of a history at most, unless they are hours */
+    REPORT_HOURS = 10000,  /* of a history at most; what is before is not charted */
+    REPORT_KEYS = 512,     /* watched for each list of talkers */
+    REPORT_LISTED = 100,   /* of them in a list at most */
+    REPORT_SPIS = 16,      /* named of a direction */
+    REPORT_NOTES = 4,
     REPORT_STATUSES = 64,          /* more than the library has */
     REPORT_NAME_SIZE = 160,        /* of what a scope or a key is called */
     REPORT_MOST_TUNNELS = 1 << 17, /* directions that are looked into; others only count */
+    REPORT_FACTS = 4 + REPORT_STATUSES,
     REPORT_MOST_SCOPES = 256 + 3
 };
 
@@ -127,6 +129,13 @@ struct talkers {
     tunnelcap_top_item items[REPORT_LISTED];
 };
 
+/* Something that has happened so often. */
+struct fact {
+    uint64_t count;
+    int32_t status; /* negative: packets were refused for that */
+    char text[REPORT_NAME_SIZE];
+};
+
 /* ---- report_scope.c: counting -------------------------------------------------------------- */
 
 struct scope *scope_new(enum scope_kind kind);
@@ -185,8 +194,16 @@ const char *report_time(uint64_t time_ns, char text[REPORT_NAME_SIZE]);
 /* "1 h 2 min 3 s" */
 const char *report_duration(uint64_t seconds, char text[REPORT_NAME_SIZE]);
 
+/* ---- report_facts.c: what is said in words --------------------------------------------------- */
+
+/* What there is to mind about a report as a whole. Returns how many notes there are. */
+uint32_t report_notes(const struct report *report, char notes[REPORT_NOTES][REPORT_NAME_SIZE]);
+
 /* Packets of a direction that were not OK. */
 uint64_t report_refused(const struct direction *direction);
+
+/* What else there is to say of a direction than its rates. Returns how many facts there are. */
+uint32_t report_facts(const struct direction *direction, struct fact facts[REPORT_FACTS]);
 
 /* ---- writers: false after a failed write, with errno set ------------------------------------ */
 

@@ -149,6 +149,8 @@ static void print_head(struct page *page)
     const struct report *report = page->report;
     uint64_t seconds = (report->last_ns - report->first_ns) / 1000000000;
     char first[REPORT_NAME_SIZE], last[REPORT_NAME_SIZE], duration[REPORT_NAME_SIZE];
+    char notes[REPORT_NOTES][REPORT_NAME_SIZE];
+    uint32_t count;
 
     fputs("<header>\n<h1>Tunnel report</h1>\n", page->out);
     print_files(page);
@@ -157,23 +159,9 @@ static void print_head(struct page *page)
             " IP packets</p>\n",
             report_time(report->first_ns, first), report_time(report->last_ns, last),
             report_duration(seconds, duration), report->frames, report->packets);
-    if (report->fragments)
-        fprintf(page->out,
-                "<p class=\"soft\">%" PRIu64 " fragments made %" PRIu64 " packets; %" PRIu64
-                " were refused</p>\n",
-                report->fragments, report->joined, report->unfit);
-    if (report->late)
-        fprintf(page->out,
-                "<p class=\"soft\">%" PRIu64 " frames have a time before that of one ahead of "
-                "them; they count at its time</p>\n",
-                report->late);
-    if (report->start_s > report->first_ns / 1000000000)
-        fprintf(page->out, "<p class=\"soft\">Plots begin <time>%s</time></p>\n",
-                report_time(report->start_s * 1000000000, first));
-    if (report->untold)
-        fprintf(page->out,
-                "<p class=\"soft\">%" PRIu64 " packets are of tunnels beyond the first %d</p>\n",
-                report->untold, REPORT_MOST_TUNNELS);
+    count = report_notes(report, notes);
+    for (uint32_t i = 0; i < count; i++)
+        fprintf(page->out, "<p class=\"soft\">%s</p>\n", notes[i]);
     print_tiles(page);
     fputs("</header>\n", page->out);
 }
@@ -230,19 +218,32 @@ static void print_table(struct page *page)
 
 /* ---------------------------------------------------------------------------------- a scope */
 
-static void print_fact(const struct page *page, uint64_t count, const char *class, const char *name,
-                       const char *text)
+static void print_facts(const struct page *page, const struct direction *direction)
 {
-    fprintf(page->out, "<tr><td class=\"%s\">%" PRIu64 "</td><td class=\"text\">%s%s%s</td></tr>\n",
-            class, count, name, *name ? ": " : "", text);
+    struct fact facts[REPORT_FACTS];
+    uint32_t count = report_facts(direction, facts);
+
+    if (!count)
+        return;
+    fputs("<table><tbody>\n", page->out);
+    for (uint32_t i = 0; i < count; i++) {
+        bool refused = facts[i].status < 0;
+
+        fprintf(page->out, "<tr><td class=\"%s\">%" PRIu64 "</td><td class=\"text\">",
+                refused ? "bad" : "", facts[i].count);
+        if (refused)
+            fprintf(page->out, "%s: ", tunnelcap_status_name(facts[i].status));
+        plot_print_escaped(page->out, facts[i].text);
+        fputs("</td></tr>\n", page->out);
+    }
+    fputs("</tbody></table>\n", page->out);
 }
 
 static void print_direction(const struct page *page, const struct scope *scope, uint32_t way)
 {
     const struct direction *direction = &scope->directions[way];
     const struct series *series = &page->series;
-    char name[REPORT_NAME_SIZE], text[4][CHART_NUMBER_SIZE], mtu[64];
-    int32_t status;
+    char name[REPORT_NAME_SIZE], text[4][CHART_NUMBER_SIZE];
 
     fputs("<div>\n", page->out);
     if (scope->direction_count == 2)
@@ -261,23 +262,8 @@ static void print_direction(const struct page *page, const struct scope *scope, 
             fprintf(page->out, " 0x%08" PRIx32, direction->spis[i]);
         fputs(direction->spi_count > REPORT_SPIS ? " ...</p>\n" : "</p>\n", page->out);
     }
-    fputs("<table><tbody>\n", page->out);
-    if (direction->clamped)
-        print_fact(page, direction->clamped, "", "", "SYNs offer a larger MSS than fits");
-    if (direction->joined)
-        print_fact(page, direction->joined, "", "", "packets came in fragments");
-    if (direction->inner_fragments)
-        print_fact(page, direction->inner_fragments, "", "", "inner packets are fragments");
-    snprintf(mtu, sizeof mtu, "ICMP errors say \"too big\": the path's MTU is %" PRIu32,
-             direction->lowest_mtu);
-    if (direction->too_big)
-        print_fact(page, direction->too_big, "", "", mtu);
-    for (uint32_t i = 0; i < REPORT_STATUSES && !tunnelcap_status_at(i, &status); i++) {
-        if (status < 0 && direction->statuses[i])
-            print_fact(page, direction->statuses[i], "bad", tunnelcap_status_name(status),
-                       tunnelcap_status_text(status));
-    }
-    fputs("</tbody></table>\n</div>\n", page->out);
+    print_facts(page, direction);
+    fputs("</div>\n", page->out);
 }
 
 static void print_talkers(struct page *page, const struct scope *scope, enum dimension dimension)

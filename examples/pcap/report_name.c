@@ -229,13 +229,3 @@ const char *report_duration(uint64_t seconds, char text[REPORT_NAME_SIZE])
     }
     return text;
 }
-
-uint64_t report_refused(const struct direction *direction)
-{
-    uint64_t refused = 0;
-    int32_t status;
-
-    for (uint32_t i = 0; i < REPORT_STATUSES && !tunnelcap_status_at(i, &status); i++)
-        refused += status < 0 ? direction->statuses[i] : 0;
-    return refused;
-}

@@ -59,6 +59,8 @@ static void print_head(const struct paper *paper)
     const struct report *report = paper->report;
     char first[REPORT_NAME_SIZE], last[REPORT_NAME_SIZE], duration[REPORT_NAME_SIZE];
     uint64_t seconds = (report->last_ns - report->first_ns) / 1000000000;
+    char notes[REPORT_NOTES][REPORT_NAME_SIZE];
+    uint32_t count;
 
     print_files(paper);
     fprintf(paper->out, "%" PRIu64 " frames, %" PRIu64 " IP packets", report->frames,
@@ -67,20 +69,9 @@ static void print_head(const struct paper *paper)
         fprintf(paper->out, "\n%s to %s: %s", report_time(report->first_ns, first),
                 report_time(report->last_ns, last), report_duration(seconds, duration));
     fputc('\n', paper->out);
-    if (report->fragments)
-        fprintf(paper->out,
-                "%" PRIu64 " fragments made %" PRIu64 " packets; %" PRIu64 " were refused\n",
-                report->fragments, report->joined, report->unfit);
-    if (report->late)
-        fprintf(paper->out,
-                "%" PRIu64 " frames have a time before that of one ahead of them; they"
-                " count at its time\n",
-                report->late);
-    if (report->start_s > report->first_ns / 1000000000)
-        fprintf(paper->out, "charts begin %s\n", report_time(report->start_s * 1000000000, first));
-    if (report->untold)
-        fprintf(paper->out, "%" PRIu64 " packets are of tunnels beyond the first %d\n",
-                report->untold, REPORT_MOST_TUNNELS);
+    count = report_notes(report, notes);
+    for (uint32_t i = 0; i < count; i++)
+        fprintf(paper->out, "%s\n", notes[i]);
 }
 
 static void print_rates(const struct paper *paper, uint32_t way, const struct direction *direction)
@@ -112,25 +103,17 @@ static void print_chart(const struct paper *paper, uint32_t way, uint32_t height
 /* What else there is to say of a direction, if anything. */
 static void print_facts(const struct paper *paper, const struct direction *direction)
 {
-    int32_t status;
+    struct fact facts[REPORT_FACTS];
+    uint32_t count = report_facts(direction, facts);
 
-    if (direction->clamped)
-        fprintf(paper->out, "%12" PRIu64 "  SYNs offer a larger MSS than fits\n",
-                direction->clamped);
-    if (direction->joined)
-        fprintf(paper->out, "%12" PRIu64 "  packets came in fragments\n", direction->joined);
-    if (direction->inner_fragments)
-        fprintf(paper->out, "%12" PRIu64 "  inner packets are fragments\n",
-                direction->inner_fragments);
-    if (direction->too_big)
-        fprintf(paper->out,
-                "%12" PRIu64 "  ICMP errors say \"too big\": the path's MTU is %" PRIu32 "\n",
-                direction->too_big, direction->lowest_mtu);
-    for (uint32_t i = 0; i < REPORT_STATUSES && !tunnelcap_status_at(i, &status); i++) {
-        if (status < 0 && direction->statuses[i])
-            fprintf(paper->out, "%s%12" PRIu64 "  %-16s%s %s\n",
-                    chart_colour(&paper->style, CHART_RED), direction->statuses[i],
-                    tunnelcap_status_name(status), plain(paper), tunnelcap_status_text(status));
+    for (uint32_t i = 0; i < count; i++) {
+        bool refused = facts[i].status < 0;
+
+        fprintf(paper->out, "%s%12" PRIu64 "  ",
+                refused ? chart_colour(&paper->style, CHART_RED) : "", facts[i].count);
+        if (refused)
+            fprintf(paper->out, "%-16s%s ", tunnelcap_status_name(facts[i].status), plain(paper));
+        fprintf(paper->out, "%s\n", facts[i].text);
     }
 }
 

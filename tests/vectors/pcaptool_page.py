@@ -2,10 +2,15 @@
 # Copyright (c) 2026, The tunnelcap authors
 """tunnelcap-pcap report: its page and its text. tests/programs has the page in a browser."""
 
+import contextlib
+import fcntl
 import json
 import os
+import pty
 import re
+import struct
 import subprocess
+import termios
 import xml.etree.ElementTree as ElementTree
 
 from pcapfile import RAW, Capture, Frame, pcap_bytes
@@ -63,8 +68,8 @@ class Pages(ToolTest):
             self.assertNotRegex(place, "[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]")
 
     def test_the_page_of_a_large_capture_is_bounded(self):
-        small = len(self.make(world(300, 30))[0])
-        large = len(self.make(world(300, 300))[0])
+        small = len(self.make(world(300, 10))[0])
+        large = len(self.make(world(300, 80))[0])
         self.assertLess(large, small * 1.3)
 
     def test_what_is_plotted_can_be_read_as_a_table(self):
@@ -101,6 +106,26 @@ class Texts(ToolTest):
 
     def test_there_is_no_colour_where_there_is_no_terminal(self):
         self.assertNotIn("\x1b", self.run_with(LC_ALL="C.UTF-8", TERM="xterm-256color"))
+
+    def test_there_is_colour_on_a_terminal_that_may_have_it(self):
+        self.input.write_bytes(pcap_bytes(Capture(RAW, frames_of([arriving(query())]))))
+        for variables, coloured in (({"TERM": "xterm"}, True), ({"TERM": "dumb"}, False),
+                                    ({"TERM": "xterm", "NO_COLOR": "1"}, False)):
+            ours, terminal = pty.openpty()
+            fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", 50, 97, 0, 0))
+            done = self.execute("report", "--top", "1", self.input, capture_output=False,
+                                stdout=terminal, env={"LC_ALL": "C.UTF-8"} | variables)
+            os.close(terminal)
+            said = b""
+            with contextlib.suppress(OSError):  # the terminal is gone
+                while chunk := os.read(ours, 65536):
+                    said += chunk
+            os.close(ours)
+            self.assertEqual(done.returncode, 0)
+            self.assertEqual(b"\x1b[" in said, coloured)
+            plain = re.sub("\x1b\\[[0-9]*m", "", said.decode())
+            axes = [line for line in plain.splitlines() if "┼" in line]
+            self.assertEqual({len(line) for line in axes}, {97})
 
     def test_a_failed_write_is_told(self):
         self.input.write_bytes(pcap_bytes(Capture(RAW, [Frame(START, 0, arriving(query()))])))
