@@ -338,6 +338,7 @@ static void set_defaults(config_tunnel *tunnel)
     tunnelcap_esp_config esp;
 
     tunnelcap_tunnel_init(&tunnel->policy, sizeof tunnel->policy);
+    tunnel->policy.flags &= ~(uint32_t)TUNNELCAP_TUNNEL_ANSWER_ECHO; /* the host's kernel does */
     if (tunnel->kind == TUNNELCAP_KIND_GRE) {
         tunnelcap_gre_config_init(&tunnel->encap.gre, sizeof tunnel->encap.gre);
     } else if (tunnel->kind == TUNNELCAP_KIND_IPIP) {
