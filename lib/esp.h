@@ -51,6 +51,7 @@ struct tunnelcap_esp {
     uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes, soft_ns, hard_ns;
     const tunnelcap_selector *selectors; /* the caller's */
     uint32_t selector_count;             /* 0: all packets */
+    tunnelcap_i_atomic32 told;           /* 1: the table has told that a soft limit is reached */
     tunnelcap_i_atomic64 peer;           /* inbound: the last one's source, 0 before the first */
 };
 

@@ -58,7 +58,7 @@ static const struct {
     {TUNNELCAP_E_TOO_BIG, "E_TOO_BIG", "larger than the tunnel's inner MTU, or than IP allows"},
     {TUNNELCAP_E_FULL, "E_FULL", "no free slot left in a structure of fixed capacity"},
     {TUNNELCAP_E_SEQ_EXHAUSTED, "E_SEQ_EXHAUSTED", "sequence numbers or IVs are used up"},
-    {TUNNELCAP_E_EXPIRED, "E_EXPIRED", "a hard lifetime is reached"},
+    {TUNNELCAP_E_EXPIRED, "E_EXPIRED", "a hard lifetime is reached, or the SA is dead"},
     {TUNNELCAP_E_NEED_SA, "E_NEED_SA", "no security association for this tunnel, or of this SPI"},
     {TUNNELCAP_E_NOT_OWNER, "E_NOT_OWNER", "another server's: hand it on to that one"},
     {TUNNELCAP_E_INVALID, "E_INVALID", "NULL, misaligned or contradictory argument"},

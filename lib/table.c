@@ -127,6 +127,7 @@ static size_t lay_out_view(uint8_t *base, const tunnelcap_table_config *c, tunne
     view->pair_next = tunnelcap_i_layout_add(&layout, places_of(c), sizeof(uint32_t));
     tunnelcap_i_routes_lay_out(&layout, &limits, &view->routes);
     view->by_spi = tunnelcap_i_layout_add(&layout, hash_entries(c->sas), sizeof(uint32_t));
+    view->sa_chain = tunnelcap_i_layout_add(&layout, hash_entries(c->sas), sizeof(uint32_t));
     view->sas = tunnelcap_i_layout_add(&layout, c->sas, sizeof(*view->sas));
     return layout.size;
 }
@@ -144,7 +145,6 @@ static size_t lay_out(uint8_t *base, const tunnelcap_table_config *c, tunnelcap_
     parts->slots = tunnelcap_i_layout_add(&layout, places + 1, sizeof(*parts->slots));
     parts->paths = tunnelcap_i_layout_add(&layout, c->paths, sizeof(*parts->paths));
     parts->gre_states = tunnelcap_i_layout_add(&layout, places, sizeof(*parts->gre_states));
-    parts->told = tunnelcap_i_layout_add(&layout, places, sizeof(*parts->told));
     lay_out_stock(&layout, &parts->free_places, places);
     lay_out_stock(&layout, &parts->free_slots, places + 1);
     lay_out_stock(&layout, &parts->free_paths, c->paths);

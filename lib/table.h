@@ -61,6 +61,15 @@ typedef struct tunnelcap_i_path {
     uint32_t seeded; /* writer: the tokens of its probes have a key of a lane's */
 } tunnelcap_i_path;
 
+/* What the caller has given and not left to the path. */
+enum {
+    TUNNELCAP_I_GIVEN_LIMIT4 = 1,
+    TUNNELCAP_I_GIVEN_LIMIT6 = 2,
+    TUNNELCAP_I_GIVEN_MTU = 4,
+    TUNNELCAP_I_GIVEN_PATH_MTU = 8,
+    TUNNELCAP_I_GIVEN_MODE_AT = 4 /* from this bit on: TUNNELCAP_PMTU_ */
+};
+
 /* One configuration of a tunnel; what finds it and nearly every packet needs comes first. */
 typedef struct tunnelcap_i_tunnel {
     tunnelcap_i_key key;
@@ -74,30 +83,50 @@ typedef struct tunnelcap_i_tunnel {
     uint32_t headroom; /* that encapsulation needs, with what the clamp may insert before */
     uint32_t icmp_rate;
     tunnelcap_i_path *path; /* NULL: fixed, or an ESP tunnel without outbound SA */
+    tunnelcap_esp *sa;      /* what an ESP tunnel sends by; NULL: nothing */
     tunnelcap_i_mss mss;
     tunnelcap_addr interface4, interface6, probe;
+    uint16_t path_floor; /* as it was given */
     uint8_t fragment_mode;
-    uint8_t reserved[3];
+    uint8_t given; /* TUNNELCAP_I_GIVEN_, and the path's mode */
     union {
         tunnelcap_gre gre;
         tunnelcap_ipip ipip;
-        tunnelcap_esp *esp; /* outbound SA, or NULL */
     } as;
 } tunnelcap_i_tunnel;
 
-/* An inbound SA; esp is NULL where the entry is free. */
+/* An SA of a tunnel, and all that finds it; state is 0 where the entry is free. */
 typedef struct tunnelcap_i_sa {
-    tunnelcap_esp *esp;
+    tunnelcap_esp *esp; /* NULL: dead */
+    union {
+        uint64_t until_ns; /* DRAINING: 0 or when it ends */
+        struct {
+            uint32_t before, behind; /* DEAD: the line that they stand in, entries + 1 */
+        } dead;
+    } as;
+    uint8_t local[16]; /* address that it answers at */
     uint32_t outer_vrf;
     uint32_t place;
+    uint32_t spi;
+    uint32_t next;  /* entry + 1 of the next one in its chain, or of the free ones */
+    uint32_t owner; /* the server that receives by it; 0: this one */
+    uint8_t family; /* of local; 0: it answers at any */
+    uint8_t direction;
+    uint8_t state; /* TUNNELCAP_SA_ */
+    uint8_t reserved;
 } tunnelcap_i_sa;
 
 /* Numbers of a view; its arrays follow in memory (see tunnelcap_i_view). Entries of the hashes
  * are indices + 1; 0 is empty. */
 typedef struct tunnelcap_i_view_head {
     uint32_t tunnel_count;
-    uint32_t sa_count;
-    uint32_t sa_hint; /* no entry of `sas` before this one is free */
+    uint32_t sa_count;    /* entries of `sas` that are not free, */
+    uint32_t sa_in_count; /* the inbound ones among them, */
+    uint32_t dead_count;  /* and the dead ones, */
+    uint32_t dead_first;  /* of which this is the oldest (entry + 1) */
+    uint32_t dead_last;
+    uint32_t sa_free; /* first free entry + 1, or 0 */
+    uint32_t sa_used; /* entries that are or were in use */
 } tunnelcap_i_view_head;
 
 typedef struct tunnelcap_i_view {
@@ -108,7 +137,8 @@ typedef struct tunnelcap_i_view {
     uint32_t *by_pair;   /* hash: first place of each pair of outer addresses */
     uint32_t *pair_next; /* by place: place + 1 of the next one of its pair, or 0 */
     tunnelcap_i_routes routes;
-    uint32_t *by_spi; /* hash: entries of sas */
+    uint32_t *by_spi;   /* hash: inbound entries of sas */
+    uint32_t *sa_chain; /* by hash of the place: first entry of sas */
     tunnelcap_i_sa *sas;
 } tunnelcap_i_view;
 
@@ -152,12 +182,6 @@ typedef struct tunnelcap_i_seat {
     uint8_t pad[44];
 } tunnelcap_i_seat;
 
-/* What lanes have told of a place's SAs: the SPI that a soft limit was last announced of, by
- * direction. */
-typedef struct tunnelcap_i_told {
-    tunnelcap_i_atomic32 rekey[2];
-} tunnelcap_i_told;
-
 /* Indices that are free, the next one last. */
 typedef struct tunnelcap_i_stock {
     uint32_t *free;
@@ -168,12 +192,12 @@ typedef struct tunnelcap_i_stock {
 enum {
     TUNNELCAP_I_OP_NONE = 0,
     TUNNELCAP_I_OP_LINK = 1,   /* a tunnel, in place of what was there */
-    TUNNELCAP_I_OP_REMOVE = 2, /* a tunnel, its routes and inbound SAs */
+    TUNNELCAP_I_OP_REMOVE = 2, /* a tunnel, its routes and SAs */
     TUNNELCAP_I_OP_SET_ROUTE = 3,
     TUNNELCAP_I_OP_REMOVE_ROUTE = 4,
     TUNNELCAP_I_OP_SET_SA = 5,
     TUNNELCAP_I_OP_REMOVE_SA = 6,
-    TUNNELCAP_I_OP_DROP = 7, /* the routes and inbound SAs of a place whose tunnel came and went */
+    TUNNELCAP_I_OP_DROP = 7,    /* the routes and SAs of a place whose tunnel came and went */
     TUNNELCAP_I_OP_PENALIZE = 8 /* the routes of a place */
 };
 
@@ -228,7 +252,6 @@ struct tunnelcap_table {
     tunnelcap_i_tunnel *slots;
     tunnelcap_i_path *paths;
     tunnelcap_i_gre_state *gre_states; /* by place */
-    tunnelcap_i_told *told;            /* by place */
     tunnelcap_i_stock free_places;     /* writer */
     tunnelcap_i_stock free_slots;      /* writer */
     tunnelcap_i_stock free_paths;      /* writer */
@@ -286,7 +309,7 @@ static inline const tunnelcap_i_outer *tunnelcap_i_tunnel_outer(const tunnelcap_
         return &tunnel->as.gre.outer;
     if (tunnel->key.kind == TUNNELCAP_KIND_IPIP)
         return &tunnel->as.ipip.outer;
-    return tunnel->as.esp == NULL ? NULL : &tunnel->as.esp->outer;
+    return tunnel->sa == NULL ? NULL : &tunnel->sa->outer;
 }
 
 static inline uint32_t tunnelcap_i_key_hash(const tunnelcap_table *table,
@@ -424,6 +447,13 @@ int32_t tunnelcap_i_policy_set(tunnelcap_i_tunnel *slot, const tunnelcap_tunnel 
                                const tunnelcap_i_tunnel *before, tunnelcap_i_path *fresh,
                                uint64_t secret);
 
+/* What a slot was filled from. */
+void tunnelcap_i_policy_recall(const tunnelcap_i_tunnel *slot, tunnelcap_tunnel *policy);
+
+/* Set a tunnel of the view under change anew, to send by an SA, or by none. */
+int32_t tunnelcap_i_tunnel_send_by(tunnelcap_table *table, const tunnelcap_i_tunnel *tunnel,
+                                   tunnelcap_esp *sa);
+
 /* What fits a path of an MTU; the largest inner packet then, which may be less; and the clamp for
  * that. */
 uint32_t tunnelcap_i_tunnel_fits(const tunnelcap_i_tunnel *tunnel, uint32_t path_mtu);
@@ -432,12 +462,17 @@ uint32_t tunnelcap_i_tunnel_len(const tunnelcap_i_tunnel *tunnel, uint32_t inner
 uint32_t tunnelcap_i_tunnel_mtu(const tunnelcap_i_tunnel *tunnel, uint32_t path_mtu);
 void tunnelcap_i_tunnel_mss(const tunnelcap_i_tunnel *tunnel, uint32_t mtu, tunnelcap_i_mss *mss);
 
-/* Find an inbound SA of a view by what an outer packet says; NULL if there is none. */
+/* Find an inbound SA of a view, dead ones included, by what an outer packet says; NULL if there is
+ * none. */
 const tunnelcap_i_sa *tunnelcap_i_find_sa(const tunnelcap_table *table,
                                           const tunnelcap_i_view *view, uint32_t outer_vrf,
                                           uint32_t spi, uint32_t family, const uint8_t *dst);
 
-/* Remove all inbound SAs of a place from the view under change. */
+/* The SAs of a place: index + 1 of the first for 0, of the next one for another; 0 at the end. */
+uint32_t tunnelcap_i_sa_next(const tunnelcap_table *table, const tunnelcap_i_view *view,
+                             uint32_t place, uint32_t entry);
+
+/* Remove all SAs of a place from a view. */
 void tunnelcap_i_sas_drop(tunnelcap_table *table, const tunnelcap_i_view *view, uint32_t place);
 
 /* Set, in the change under way, what is added to the priorities of a tunnel's routes. It lasts
@@ -451,7 +486,7 @@ void tunnelcap_i_unlink(tunnelcap_table *table, const tunnelcap_i_view *view, ui
 void tunnelcap_i_sa_set(tunnelcap_table *table, const tunnelcap_i_view *view,
                         const tunnelcap_i_sa *sa);
 void tunnelcap_i_sa_unset(tunnelcap_table *table, const tunnelcap_i_view *view,
-                          const tunnelcap_esp *esp);
+                          const tunnelcap_i_sa *sa);
 
 /* Fill the stocks with what the current view does not use. */
 void tunnelcap_i_restock(tunnelcap_table *table);

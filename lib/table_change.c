@@ -23,7 +23,7 @@ static void do_to(tunnelcap_table *table, const tunnelcap_i_view *view, const tu
         tunnelcap_i_sa_set(table, view, &op->as.sa);
         return;
     case TUNNELCAP_I_OP_REMOVE_SA:
-        tunnelcap_i_sa_unset(table, view, op->as.sa.esp);
+        tunnelcap_i_sa_unset(table, view, &op->as.sa);
         return;
     case TUNNELCAP_I_OP_DROP:
         tunnelcap_i_routes_drop(&view->routes, op->place);

@@ -208,7 +208,7 @@ static inline uint32_t tunnelcap_i_mtu_now(const tunnelcap_i_tunnel *tunnel)
 static inline uint32_t tunnelcap_i_in_udp(const tunnelcap_i_tunnel *tunnel)
 {
     if (tunnel->key.kind == TUNNELCAP_KIND_ESP)
-        return tunnel->as.esp->udp_len != 0;
+        return tunnel->sa->udp_len != 0;
     return tunnel->key.udp_port != 0;
 }
 
@@ -257,7 +257,7 @@ void tunnelcap_i_tell_pmtu(tunnelcap_lane *lane, uint64_t now_ns, const tunnelca
                            uint32_t before, const tunnelcap_addr *from);
 
 /* Tell, once for each SA, that a soft limit is reached. */
-void tunnelcap_i_tell_rekey(tunnelcap_i_run *run, const tunnelcap_i_item *item, uint32_t spi);
+void tunnelcap_i_tell_rekey(tunnelcap_i_run *run, const tunnelcap_i_item *item, tunnelcap_esp *esp);
 
 /* Finish the result of a spare that holds a probe, or of the attempt to make one. */
 void tunnelcap_i_probe_made(const tunnelcap_i_tunnel *tunnel, int32_t status, tunnelcap_pkt *pkt,

@@ -231,6 +231,39 @@ static int32_t submit(tunnelcap_i_run *run, tunnelcap_i_item *item, tunnelcap_es
     return TUNNELCAP_I_DONE;
 }
 
+/* Whether packets are received by an SA, which stands in the table. */
+static int32_t check_sa(tunnelcap_i_run *run, tunnelcap_i_item *item, const tunnelcap_i_sa *sa)
+{
+    switch (sa->state) {
+    case TUNNELCAP_SA_STAGED:
+        return TUNNELCAP_E_NEED_SA;
+    case TUNNELCAP_SA_DRAINING:
+        if (sa->as.until_ns == 0 || run->burst->now_ns < sa->as.until_ns)
+            break;
+        return TUNNELCAP_E_EXPIRED;
+    case TUNNELCAP_SA_DEAD:
+        return TUNNELCAP_E_EXPIRED;
+    default:
+        break;
+    }
+    if (sa->owner == 0)
+        return TUNNELCAP_OK;
+    item->result->action = TUNNELCAP_DO_FORWARD;
+    item->result->value = sa->owner;
+    return TUNNELCAP_E_NOT_OWNER;
+}
+
+/* Refuse a packet that belongs to nothing here: if a server that knows of its SA may exist, that
+ * one is asked for. SPIs up to 255 are allotted to nobody (RFC 4303 2.1). */
+static int32_t refuse_stranger(tunnelcap_i_item *item, const tunnelcap_i_facts *f)
+{
+    if (f->stranger == TUNNELCAP_E_NEED_SA && f->spi > 255) {
+        item->result->action = TUNNELCAP_DO_FETCH_SA;
+        item->result->value = f->spi;
+    }
+    return f->stranger;
+}
+
 /* Tell where verified packets come from now. */
 static void tell_moved(tunnelcap_i_run *run, const tunnelcap_i_item *item,
                        const tunnelcap_i_esp_job *job)
@@ -264,7 +297,7 @@ static int32_t finish(tunnelcap_i_run *run, tunnelcap_i_item *item, const tunnel
     }
     if (job->rx_flags & TUNNELCAP_ESP_RX_REKEY) {
         result->flags |= TUNNELCAP_RESULT_REKEY;
-        tunnelcap_i_tell_rekey(run, item, job->esp->spi);
+        tunnelcap_i_tell_rekey(run, item, job->esp);
     }
     return deliver(run, item, tunnelcap_i_tunnel_in(run->table, run->view, item->place),
                    ip_ethertype(item->pkt), note->split.pieces != 0 ? result + 1 : NULL);
@@ -329,11 +362,16 @@ TUNNELCAP_I_INLINE int32_t decap(tunnelcap_i_run *run, tunnelcap_i_item *item,
     if (sa != NULL)
         tunnel = tunnelcap_i_tunnel_in(run->table, run->view, sa->place);
     if (tunnel == NULL)
-        return f->stranger;
+        return refuse_stranger(item, f);
     item->place = tunnel->place;
     item->before = f->o.end;
     item->result->tunnel = tunnel->id;
     item->result->vrf = tunnel->vrf;
+    if (sa != NULL) {
+        int32_t status = check_sa(run, item, sa);
+        if (status != TUNNELCAP_OK)
+            return status;
+    }
     if (may_wait && (tunnel->flags & TUNNELCAP_TUNNEL_REASSEMBLE) &&
         tunnelcap_i_inner_room(run, item) != TUNNELCAP_OK)
         return TUNNELCAP_I_STOP;

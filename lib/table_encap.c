@@ -13,7 +13,7 @@ static int32_t check_kind(const tunnelcap_i_tunnel *tunnel, const tunnelcap_meta
     uint16_t ethertype = is_ipv4 ? TUNNELCAP_ETHERTYPE_IPV4 : TUNNELCAP_ETHERTYPE_IPV6;
     uint32_t others = is_ipv4 ? TUNNELCAP_IPIP_ONLY_IPV6 : TUNNELCAP_IPIP_ONLY_IPV4;
 
-    if (tunnel->key.kind == TUNNELCAP_KIND_ESP && tunnel->as.esp == NULL)
+    if (tunnel->key.kind == TUNNELCAP_KIND_ESP && tunnel->sa == NULL)
         return TUNNELCAP_E_NEED_SA;
     if (tunnel->key.kind == TUNNELCAP_KIND_IPIP && (tunnel->as.ipip.flags & others))
         return TUNNELCAP_E_PROTOCOL;
@@ -66,7 +66,7 @@ static int32_t finish(tunnelcap_i_run *run, tunnelcap_i_item *item, tunnelcap_i_
     }
     if (status == TUNNELCAP_REKEY_SOON) {
         result->flags |= TUNNELCAP_RESULT_REKEY;
-        tunnelcap_i_tell_rekey(run, item, tunnel->as.esp->spi);
+        tunnelcap_i_tell_rekey(run, item, tunnel->sa);
     }
     if (tunnel->path != NULL && tunnelcap_i_pmtu_below(&tunnel->path->pmtu))
         clear_outer_df(run->lane, item->pkt);
@@ -82,8 +82,8 @@ static int32_t submit(tunnelcap_i_run *run, tunnelcap_i_item *item, tunnelcap_i_
 {
     int32_t status = TUNNELCAP_E_INVALID;
 
-    if (tunnelcap_i_esp_usable(tunnel->as.esp, run->lane, TUNNELCAP_ESP_OUT))
-        status = tunnelcap_i_esp_encap_prepare(tunnel->as.esp, run->lane, item->pkt, item->meta,
+    if (tunnelcap_i_esp_usable(tunnel->sa, run->lane, TUNNELCAP_ESP_OUT))
+        status = tunnelcap_i_esp_encap_prepare(tunnel->sa, run->lane, item->pkt, item->meta,
                                                tunnelcap_i_esp_jobs(run->lane) + run->jobs);
     if (status != TUNNELCAP_OK)
         return finish(run, item, tunnel, status);

@@ -144,6 +144,22 @@ static uint32_t is_esp_of(tunnelcap_esp *esp, const tunnelcap_icmp_result *r)
            (uint32_t)((uint32_t)next - 1 - r->seq) < next - esp->seq_first;
 }
 
+/* The same for the SA that a tunnel sends by, and those that it has sent by until recently. */
+static uint32_t is_esp_of_any(const tunnelcap_i_run *run, const tunnelcap_i_tunnel *tunnel,
+                              const tunnelcap_icmp_result *r)
+{
+    uint32_t entry = 0;
+
+    while ((entry = tunnelcap_i_sa_next(run->table, run->view, tunnel->place, entry)) != 0) {
+        const tunnelcap_i_sa *sa = &run->view->sas[entry - 1];
+
+        if (sa->direction == TUNNELCAP_ESP_OUT && sa->state >= TUNNELCAP_SA_OUT_ACTIVE &&
+            is_esp_of(sa->esp, r))
+            return 1;
+    }
+    return 0;
+}
+
 /* 1 if a quoted UDP datagram has a tunnel's ports; a source port by flow is any. */
 static uint32_t has_ports(const tunnelcap_icmp_result *r, uint16_t src_port, uint16_t dst_port)
 {
@@ -155,7 +171,8 @@ static uint32_t has_ports(const tunnelcap_icmp_result *r, uint16_t src_port, uin
  * bytes behind them, or a later fragment, is not believed: anyone could say that, and where a later
  * fragment does not pass, the first one does not either. Those hold the ports, or the SPI and the
  * number, or the beginning of GRE. */
-static uint32_t is_about(const tunnelcap_i_tunnel *tunnel, const tunnelcap_icmp_result *r)
+static uint32_t is_about(const tunnelcap_i_run *run, const tunnelcap_i_tunnel *tunnel,
+                         const tunnelcap_icmp_result *r)
 {
     uint32_t udp = tunnelcap_i_in_udp(tunnel);
     tunnelcap_esp *esp;
@@ -172,15 +189,15 @@ static uint32_t is_about(const tunnelcap_i_tunnel *tunnel, const tunnelcap_icmp_
     case TUNNELCAP_KIND_IPIP:
         return r->ip_protocol == TUNNELCAP_I_PROTO_IPV4 || r->ip_protocol == TUNNELCAP_I_PROTO_IPV6;
     default:
-        esp = tunnel->as.esp;
+        esp = tunnel->sa;
         if (!udp)
             return r->ip_protocol == TUNNELCAP_I_PROTO_ESP &&
-                   (r->flags & TUNNELCAP_ICMP_SEQUENCE) && is_esp_of(esp, r);
+                   (r->flags & TUNNELCAP_ICMP_SEQUENCE) && is_esp_of_any(run, tunnel, r);
         if (r->tunnel == TUNNELCAP_KIND_IKE || r->tunnel == TUNNELCAP_KIND_NAT_KEEPALIVE)
             return 0;
         return has_ports(r, tunnelcap_i_load16(esp->outer.header + esp->outer.ip_len),
                          esp->udp_dst_port) &&
-               is_esp_of(esp, r);
+               is_esp_of_any(run, tunnel, r);
     }
 }
 
@@ -257,7 +274,7 @@ static int32_t heed(tunnelcap_i_run *run, tunnelcap_i_item *item, uint32_t outer
     for (; entry != 0; entry = run->view->pair_next[entry - 1]) {
         tunnelcap_i_tunnel *tunnel = tunnelcap_i_tunnel_in(run->table, run->view, entry - 1);
 
-        if (!is_about(tunnel, r) || !learn(run, tunnel, r))
+        if (!is_about(run, tunnel, r) || !learn(run, tunnel, r))
             continue;
         tunnelcap_i_count_add(&tunnelcap_i_run_rare(run, entry - 1)->icmp_received, 1);
         if (first == NULL)

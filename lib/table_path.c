@@ -24,19 +24,20 @@ void tunnelcap_i_tell_pmtu(tunnelcap_lane *lane, uint64_t now_ns, const tunnelca
     tunnelcap_i_lane_tell(lane, &event);
 }
 
-void tunnelcap_i_tell_rekey(tunnelcap_i_run *run, const tunnelcap_i_item *item, uint32_t spi)
+void tunnelcap_i_tell_rekey(tunnelcap_i_run *run, const tunnelcap_i_item *item, tunnelcap_esp *esp)
 {
-    tunnelcap_i_atomic32 *told = &run->table->told[item->place].rekey[run->direction];
     tunnelcap_event event;
+    uint32_t told = TUNNELCAP_I_LOAD(esp->told);
 
-    if (TUNNELCAP_I_LOAD(*told) == spi)
+    while (told == 0 && !TUNNELCAP_I_SWAP_IF(esp->told, told, 1))
+        ;
+    if (told != 0)
         return;
-    TUNNELCAP_I_STORE(*told, spi);
     memset(&event, 0, sizeof(event));
     event.now_ns = run->burst->now_ns;
     event.tunnel = item->result->tunnel;
     event.kind = TUNNELCAP_EVENT_REKEY;
-    event.value = spi;
+    event.value = esp->spi;
     tunnelcap_i_lane_tell(run->lane, &event);
 }
 
@@ -48,9 +49,9 @@ int32_t tunnelcap_i_wrap(tunnelcap_i_tunnel *tunnel, tunnelcap_lane *lane, tunne
     case TUNNELCAP_KIND_IPIP:
         return tunnelcap_i_ipip_encap(&tunnel->as.ipip, lane, pkt, NULL);
     default:
-        if (tunnel->as.esp == NULL)
+        if (tunnel->sa == NULL)
             return TUNNELCAP_E_NEED_SA;
-        tunnelcap_esp_encap(tunnel->as.esp, lane, pkt, NULL, 0, 1);
+        tunnelcap_esp_encap(tunnel->sa, lane, pkt, NULL, 0, 1);
         return pkt->status;
     }
 }

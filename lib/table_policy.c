@@ -6,6 +6,7 @@
 
 enum { OLDEST = sizeof(tunnelcap_tunnel) };
 enum { MTU_MIN = 68, MTU_MAX = 65535, LINK_MTU = 1500 };
+enum { UNKNOWN_MTU = 1280 }; /* while nothing tells: what IPv6 needs (RFC 8200 5) */
 enum { FLOOR_MIN = 68, FLOOR_MAX = 1280 };
 
 /* Flags that a caller may set; the default ones among them. */
@@ -90,13 +91,13 @@ uint32_t tunnelcap_i_tunnel_fits(const tunnelcap_i_tunnel *tunnel, uint32_t path
 {
     if (tunnel->key.kind != TUNNELCAP_KIND_ESP)
         return tunnelcap_i_outer_inner_mtu(tunnelcap_i_tunnel_outer(tunnel), path_mtu);
-    return tunnel->as.esp == NULL ? MTU_MAX : tunnelcap_esp_inner_mtu(tunnel->as.esp, path_mtu);
+    return tunnelcap_esp_inner_mtu(tunnel->sa, path_mtu);
 }
 
 uint32_t tunnelcap_i_tunnel_len(const tunnelcap_i_tunnel *tunnel, uint32_t inner_len)
 {
     if (tunnel->key.kind == TUNNELCAP_KIND_ESP)
-        return tunnelcap_esp_encap_len(tunnel->as.esp, inner_len);
+        return tunnelcap_esp_encap_len(tunnel->sa, inner_len);
     return tunnelcap_i_outer_len(tunnelcap_i_tunnel_outer(tunnel), inner_len);
 }
 
@@ -133,11 +134,10 @@ static uint32_t link_mtu(const tunnelcap_i_tunnel *slot, const tunnelcap_tunnel 
     uint32_t need = 0;
 
     if (outer == NULL)
-        return 0;
+        return policy->path_mtu;
     if (policy->path_mtu == 0 && policy->mtu != 0) {
-        need = slot->key.kind == TUNNELCAP_KIND_ESP
-                   ? tunnelcap_esp_encap_len(slot->as.esp, policy->mtu)
-                   : tunnelcap_i_outer_len(outer, policy->mtu);
+        need = slot->key.kind == TUNNELCAP_KIND_ESP ? tunnelcap_esp_encap_len(slot->sa, policy->mtu)
+                                                    : tunnelcap_i_outer_len(outer, policy->mtu);
         if (need == 0) /* more than IP can carry */
             need = outer->max;
     }
@@ -199,13 +199,21 @@ static void set_mss(tunnelcap_i_tunnel *slot, const tunnelcap_tunnel *policy)
 static uint32_t headroom(const tunnelcap_i_tunnel *slot)
 {
     uint32_t bytes = slot->key.kind == TUNNELCAP_KIND_ESP
-                         ? tunnelcap_esp_headroom(slot->as.esp)
+                         ? tunnelcap_esp_headroom(slot->sa)
                          : tunnelcap_i_tunnel_outer(slot)->header_len;
 
     if ((slot->flags & TUNNELCAP_TUNNEL_CLAMP_ENCAP) &&
         (slot->mss.insert[0] != 0 || slot->mss.insert[1] != 0))
         bytes += TUNNELCAP_I_MSS_INSERT;
     return bytes;
+}
+
+/* The inner MTU to begin with. */
+static uint32_t first_mtu(const tunnelcap_i_tunnel *slot, const tunnelcap_tunnel *policy)
+{
+    if (tunnelcap_i_tunnel_outer(slot) != NULL)
+        return tunnelcap_i_tunnel_mtu(slot, slot->link);
+    return policy->mtu != 0 ? policy->mtu : (uint32_t)UNKNOWN_MTU;
 }
 
 int32_t tunnelcap_i_policy_set(tunnelcap_i_tunnel *slot, const tunnelcap_tunnel *policy,
@@ -216,7 +224,13 @@ int32_t tunnelcap_i_policy_set(tunnelcap_i_tunnel *slot, const tunnelcap_tunnel 
     slot->vrf = policy->vrf;
     slot->mtu_max = policy->mtu != 0 ? policy->mtu : MTU_MAX;
     slot->link = link_mtu(slot, policy);
-    slot->mtu = tunnelcap_i_tunnel_mtu(slot, slot->link);
+    slot->mtu = first_mtu(slot, policy);
+    slot->path_floor = (uint16_t)policy->path_floor;
+    slot->given = (uint8_t)((policy->limit4 != 0 ? TUNNELCAP_I_GIVEN_LIMIT4 : 0) |
+                            (policy->limit6 != 0 ? TUNNELCAP_I_GIVEN_LIMIT6 : 0) |
+                            (policy->mtu != 0 ? TUNNELCAP_I_GIVEN_MTU : 0) |
+                            (policy->path_mtu != 0 ? TUNNELCAP_I_GIVEN_PATH_MTU : 0) |
+                            policy->pmtu_mode << TUNNELCAP_I_GIVEN_MODE_AT);
     slot->fragment_mode = policy->fragment_mode;
     slot->icmp_rate = policy->icmp_rate;
     slot->interface4 = policy->interface4;
@@ -225,4 +239,25 @@ int32_t tunnelcap_i_policy_set(tunnelcap_i_tunnel *slot, const tunnelcap_tunnel 
     set_mss(slot, policy);
     slot->headroom = headroom(slot);
     return set_path(slot, policy, before, fresh, secret);
+}
+
+void tunnelcap_i_policy_recall(const tunnelcap_i_tunnel *slot, tunnelcap_tunnel *policy)
+{
+    set_defaults(policy);
+    policy->flags = slot->flags;
+    policy->vrf = slot->vrf;
+    policy->outer_vrf = slot->key.outer_vrf;
+    policy->mtu = slot->given & TUNNELCAP_I_GIVEN_MTU ? slot->mtu_max : 0;
+    policy->limit4 = slot->given & TUNNELCAP_I_GIVEN_LIMIT4 ? slot->mss.limit[0] : 0;
+    policy->limit6 = slot->given & TUNNELCAP_I_GIVEN_LIMIT6 ? slot->mss.limit[1] : 0;
+    policy->insert4 = slot->mss.insert[0]; /* at most the floors, which no limit is below */
+    policy->insert6 = slot->mss.insert[1];
+    policy->path_mtu = slot->given & TUNNELCAP_I_GIVEN_PATH_MTU ? slot->link : 0;
+    policy->path_floor = slot->path_floor;
+    policy->icmp_rate = slot->icmp_rate;
+    policy->fragment_mode = slot->fragment_mode;
+    policy->pmtu_mode = (uint8_t)(slot->given >> TUNNELCAP_I_GIVEN_MODE_AT);
+    policy->interface4 = slot->interface4;
+    policy->interface6 = slot->interface6;
+    policy->probe = slot->probe;
 }

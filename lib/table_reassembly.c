@@ -22,7 +22,7 @@ static uint32_t is_expected(const tunnelcap_i_run *run, const tunnelcap_i_facts 
 {
     if (tunnelcap_i_find_pair(run->table, run->view, f->key.outer_vrf, f->o.family, f->key.addr))
         return 1;
-    return run->view->head->sa_count != 0 &&
+    return run->view->head->sa_in_count != 0 &&
            (f->o.protocol == TUNNELCAP_I_PROTO_ESP || f->o.protocol == TUNNELCAP_I_PROTO_UDP);
 }
 

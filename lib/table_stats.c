@@ -31,7 +31,7 @@ int32_t tunnelcap_table_tunnel_at(const tunnelcap_table *table, uint32_t index, 
 /* What only one kind of tunnel has. */
 static void fill_kind(const tunnelcap_i_tunnel *tunnel, tunnelcap_tunnel_info *info)
 {
-    const tunnelcap_esp *esp = tunnel->as.esp;
+    const tunnelcap_esp *esp = tunnel->sa;
     uint16_t gre;
 
     if (tunnel->key.kind == TUNNELCAP_KIND_GRE) {

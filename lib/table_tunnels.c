@@ -76,6 +76,13 @@ static void unhash(tunnelcap_table *table, const tunnelcap_i_view *view, uint32_
     view->slot_of[place] = 0;
 }
 
+/* 1 if a tunnel keeps the SAs of the one that it replaces: they are of its kind, and where it is.
+ */
+static uint32_t keeps_sas(const tunnelcap_i_tunnel *before, const tunnelcap_i_tunnel *tunnel)
+{
+    return before->key.kind == tunnel->key.kind && before->key.outer_vrf == tunnel->key.outer_vrf;
+}
+
 void tunnelcap_i_link(tunnelcap_table *table, const tunnelcap_i_view *view, uint32_t place,
                       uint32_t slot)
 {
@@ -83,7 +90,7 @@ void tunnelcap_i_link(tunnelcap_table *table, const tunnelcap_i_view *view, uint
     uint32_t hash = tunnelcap_i_key_hash(table, &tunnel->key);
 
     if (view->slot_of[place] != 0) {
-        if (tunnel->key.kind != TUNNELCAP_KIND_ESP)
+        if (!keeps_sas(tunnelcap_i_tunnel_in(table, view, place), tunnel))
             tunnelcap_i_sas_drop(table, view, place);
         unhash(table, view, place);
     } else {
@@ -228,7 +235,7 @@ static int32_t link_tunnel(tunnelcap_table *table, const tunnel_plan *plan)
         reset_counters(table, plan->place);
     }
     linked = table->linked[plan->place];
-    if (linked != 0 && linked != TUNNELCAP_I_TWICE && plan->before->key.kind == slot->key.kind) {
+    if (linked != 0 && linked != TUNNELCAP_I_TWICE && keeps_sas(plan->before, slot)) {
         link_again(table, plan);
         return TUNNELCAP_OK;
     }
@@ -286,20 +293,36 @@ int32_t tunnelcap_table_set_ipip(tunnelcap_table *table, uint64_t id,
     return status == TUNNELCAP_OK ? link_tunnel(table, &plan) : status;
 }
 
-int32_t tunnelcap_table_set_esp(tunnelcap_table *table, uint64_t id, const tunnelcap_tunnel *tunnel,
-                                tunnelcap_esp *out)
+int32_t tunnelcap_table_set_esp(tunnelcap_table *table, uint64_t id, const tunnelcap_tunnel *tunnel)
 {
+    const tunnelcap_i_tunnel *before;
     tunnel_plan plan;
     int32_t status = make_plan(table, id, TUNNELCAP_KIND_ESP, tunnel, &plan);
 
     if (status != TUNNELCAP_OK)
         return status;
-    if (out != NULL && (out->direction != TUNNELCAP_ESP_OUT || out->mode != TUNNELCAP_ESP_TUNNEL))
-        return TUNNELCAP_E_MODE;
-    if (out == NULL && plan.policy.mtu == 0)
-        return TUNNELCAP_E_RANGE;
-    table->slots[plan.slot].as.esp = out;
+    before = plan.before;
+    table->slots[plan.slot].sa = NULL;
+    if (before != NULL && before->key.kind == TUNNELCAP_KIND_ESP &&
+        before->key.outer_vrf == plan.policy.outer_vrf)
+        table->slots[plan.slot].sa = before->sa;
     status = set_common(table, &plan, id, TUNNELCAP_KIND_ESP);
+    return status == TUNNELCAP_OK ? link_tunnel(table, &plan) : status;
+}
+
+int32_t tunnelcap_i_tunnel_send_by(tunnelcap_table *table, const tunnelcap_i_tunnel *tunnel,
+                                   tunnelcap_esp *sa)
+{
+    tunnelcap_tunnel policy;
+    tunnel_plan plan;
+    int32_t status;
+
+    tunnelcap_i_policy_recall(tunnel, &policy);
+    status = make_plan(table, tunnel->id, tunnel->key.kind, &policy, &plan);
+    if (status != TUNNELCAP_OK)
+        return status;
+    table->slots[plan.slot].sa = sa;
+    status = set_common(table, &plan, tunnel->id, tunnel->key.kind);
     return status == TUNNELCAP_OK ? link_tunnel(table, &plan) : status;
 }
 

@@ -137,6 +137,14 @@ void test_pair_close(test_pair *pair)
     ck_assert_uint_eq(pair->toy.lanes_live, 0);
 }
 
+void test_sa_pair(tunnelcap_table *table, uint64_t id, tunnelcap_esp *in, tunnelcap_esp *out)
+{
+    if (in != NULL)
+        test_ok(tunnelcap_table_set_sa(table, id, in, TUNNELCAP_SA_OUT_ACTIVE, 0));
+    if (out != NULL)
+        test_ok(tunnelcap_table_set_sa(table, id, out, TUNNELCAP_SA_OUT_ACTIVE, 0));
+}
+
 tunnelcap_esp_state test_esp_state(const tunnelcap_esp *esp)
 {
     tunnelcap_esp_state state;

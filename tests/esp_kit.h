@@ -94,6 +94,9 @@ tunnelcap_pkt test_sealed(test_pair *pair, const test_frame *inner);
 /* Unseal a copy of a packet and tell its status. */
 int32_t test_arrives(test_pair *pair, const tunnelcap_pkt *sealed);
 
+/* Let a tunnel of a table in change send and receive by two SAs, or by one. */
+void test_sa_pair(tunnelcap_table *table, uint64_t id, tunnelcap_esp *in, tunnelcap_esp *out);
+
 tunnelcap_esp_state test_esp_state(const tunnelcap_esp *esp);
 
 /* Offset of the ESP header in an outer packet, by its IP header alone. */

@@ -78,6 +78,7 @@ static const struct {
     {"table_model", test_table_model_suite},
     {"table_path", test_table_path_suite},
     {"table_reassembly", test_table_reassembly_suite},
+    {"table_rekey", test_table_rekey_suite},
     {"table_routes", test_table_routes_suite},
     {"table_sas", test_table_sas_suite},
     {"table_storm", test_table_storm_suite},

@@ -99,6 +99,7 @@ Suite *test_table_large_model_suite(void);
 Suite *test_table_model_suite(void);
 Suite *test_table_path_suite(void);
 Suite *test_table_reassembly_suite(void);
+Suite *test_table_rekey_suite(void);
 Suite *test_table_routes_suite(void);
 Suite *test_table_sas_suite(void);
 Suite *test_table_storm_suite(void);

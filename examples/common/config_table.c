@@ -6,8 +6,9 @@
 enum {
     IPV6_MIN_MTU = 1280,
     PROVISIONAL_MTU =
-        1400,            /* of IPsec tunnels: what fits depends on an SA, and there is none yet */
-    MOST_SAS_EACH = 128, /* of an IPsec tunnel, inbound */
+        1400, /* of IPsec tunnels: what fits depends on an SA, and there is none yet */
+    MOST_SAS_EACH =
+        130, /* of an IPsec tunnel: 128 inbound, and two outbound while one is replaced */
     FEWEST_SAS = 1024
 };
 
@@ -27,7 +28,7 @@ int32_t config_set_tunnel(tunnelcap_table *table, const config_tunnel *tunnel)
         return tunnelcap_table_set_ipip(table, tunnel->id, &policy, &tunnel->encap.ipip);
     if (policy.mtu == 0)
         policy.mtu = PROVISIONAL_MTU;
-    return tunnelcap_table_set_esp(table, tunnel->id, &policy, NULL);
+    return tunnelcap_table_set_esp(table, tunnel->id, &policy);
 }
 
 static void fill(tunnelcap_table *table, const config *conf, reader *rd)

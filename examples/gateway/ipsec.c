@@ -122,17 +122,20 @@ static void stage_removals(tunnelcap_table *table, const ipsec_tunnel *t)
 {
     for (size_t i = 0; i < t->now.in_count; i++)
         if (!ipsec_set_has(&t->next, t->now.in[i].esp))
-            tunnelcap_table_remove_sa(table, t->now.in[i].esp);
+            tunnelcap_table_remove_sa(table, t->conf->id, t->now.in[i].esp);
 }
 
 static bool set_tunnel(tunnelcap_table *table, const ipsec_tunnel *t, const ipsec_set *set,
-                       tunnelcap_esp *out)
+                       bool sends)
 {
     tunnelcap_tunnel policy = t->conf->policy;
 
-    if (out == NULL)
+    if (!sends)
         policy.mtu = set->mtu; /* without an SA nothing tells what fits the path */
-    int32_t status = tunnelcap_table_set_esp(table, t->conf->id, &policy, out);
+    int32_t status = tunnelcap_table_set_esp(table, t->conf->id, &policy);
+    if (status == TUNNELCAP_OK && set->out.esp != NULL)
+        status = tunnelcap_table_set_sa(table, t->conf->id, set->out.esp,
+                                        sends ? TUNNELCAP_SA_OUT_ACTIVE : TUNNELCAP_SA_IN_READY, 0);
     return status == TUNNELCAP_OK || refused(t, &set->out, status);
 }
 
@@ -140,15 +143,18 @@ static bool stage(tunnelcap_table *table, const ipsec_tunnel *t)
 {
     int32_t status = TUNNELCAP_OK;
 
-    /* Inbound SAs belong to a tunnel that there is. */
-    if (t->now.in_count == 0 && !set_tunnel(table, t, &t->next, NULL))
+    if (!set_tunnel(table, t, &t->next, t->next.out.esp != NULL))
         return false;
     for (size_t i = 0; i < t->next.in_count; i++) {
-        status = tunnelcap_table_set_sa(table, t->conf->id, t->next.in[i].esp);
+        status =
+            tunnelcap_table_set_sa(table, t->conf->id, t->next.in[i].esp, TUNNELCAP_SA_IN_READY, 0);
         if (status != TUNNELCAP_OK)
             return refused(t, &t->next.in[i], status);
     }
-    return set_tunnel(table, t, &t->next, t->next.out.esp);
+    /* Only now, so that the tunnel always has one to send by and keeps its path. */
+    if (t->now.out.esp != NULL && t->now.out.esp != t->next.out.esp)
+        tunnelcap_table_remove_sa(table, t->conf->id, t->now.out.esp);
+    return true;
 }
 
 static bool stage_some(ipsec *all, ipsec_tunnel *const *first, size_t count)
@@ -180,8 +186,7 @@ static void pause_sending(ipsec *all, ipsec_tunnel *t, bool paused)
 {
     int32_t status = crew_begin_change(all->table);
 
-    if (status == TUNNELCAP_OK &&
-        !set_tunnel(all->table, t, &t->now, paused ? NULL : t->now.out.esp)) {
+    if (status == TUNNELCAP_OK && !set_tunnel(all->table, t, &t->now, !paused)) {
         tunnelcap_table_abort(all->table);
         return;
     }

@@ -190,8 +190,10 @@ static int32_t deploy(const struct keyring *ring, struct key *key, struct plane 
     key->inner_mtu = tunnelcap_esp_inner_mtu(key->esp, DEPLOY_PATH_MTU);
     policy = deploy_policy(flags, key->inner_mtu);
     policy.mtu = UINT16_MAX;
-    status = tunnelcap_table_set_esp(plane->table, id, &policy, NULL);
-    return status < 0 ? status : tunnelcap_table_set_sa(plane->table, id, key->esp);
+    status = tunnelcap_table_set_esp(plane->table, id, &policy);
+    return status < 0
+               ? status
+               : tunnelcap_table_set_sa(plane->table, id, key->esp, TUNNELCAP_SA_IN_READY, 0);
 }
 
 void keyring_deploy(struct keyring *ring, struct plane *plane, uint64_t id, uint32_t flags)

@@ -22,7 +22,11 @@ enum {
                                    tunnelcap_table_encap() it is an inner packet, from
                                    tunnelcap_table_decap() an outer one. */
     TUNNELCAP_DO_KEPT = 4,    /**< A fragment that was copied: its buffer is free. */
-    TUNNELCAP_DO_LOCAL = 5    /**< It was for us and is done with: its buffer is free. */
+    TUNNELCAP_DO_LOCAL = 5,   /**< It was for us and is done with: its buffer is free. */
+    TUNNELCAP_DO_FORWARD = 6, /**< Give it, unchanged, to the server that `value` names. */
+    TUNNELCAP_DO_FETCH_SA = 7 /**< ESP of an SPI that is not known here, which stands in `value` and
+                                   `spi`. Get its SA from where they are kept, if there is one; the
+                                   packet is unchanged: keep it and try again then, or drop it. */
 };
 
 /** Flags of tunnelcap_result. */
@@ -39,7 +43,8 @@ typedef struct tunnelcap_result {
     uint64_t tunnel;  /**< Id of the tunnel, 0 if none was found. */
     int32_t status;   /**< Why. */
     uint32_t value;   /**< EtherType when delivered (0: a keepalive that came back), inner MTU
-                           when too big, else 0. */
+                           when too big, the server where to forward, the SPI where to fetch,
+                           else 0. */
     uint16_t index;   /**< Which packet of the burst, or which spare where flagged. */
     uint16_t flags;   /**< TUNNELCAP_RESULT_ flags. */
     uint8_t action;   /**< TUNNELCAP_DO_ */

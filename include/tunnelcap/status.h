@@ -96,7 +96,7 @@ enum {
 /** -3xx: make a new security association. */
 enum {
     TUNNELCAP_E_SEQ_EXHAUSTED = -301, /**< Sequence numbers or IVs are used up. */
-    TUNNELCAP_E_EXPIRED = -302,       /**< A hard lifetime is reached. */
+    TUNNELCAP_E_EXPIRED = -302,       /**< A hard lifetime is reached, or the SA is dead. */
     TUNNELCAP_E_NEED_SA = -303,       /**< No security association: for this tunnel, or SPI. */
     TUNNELCAP_E_NOT_OWNER = -304      /**< Another server's: hand it on to that one. */
 };

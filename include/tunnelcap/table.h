@@ -46,7 +46,8 @@ typedef struct tunnelcap_table_config {
     uint32_t routes;  /**< Most routes, 1 to 2^22; default 1024. About 170 bytes each. */
     uint32_t lanes;   /**< Most lanes attached at a time, 1 to 256; default 4. Where the compiler
                            has no lock-free 64-bit atomics: 1, and no more. */
-    uint32_t sas;     /**< Most inbound security associations, 1 to 2^22; default 1024. */
+    uint32_t sas;     /**< Most security associations of both directions, 1 to 2^22; default 1024;
+                           dead ones give way. About 150 bytes each, besides those of the SA. */
     uint32_t changes; /**< Tunnels that one change can replace, or remove and add anew, at most
                            `tunnels`; 0, the default: all of them. A change of more operations than
                            that works as well, but costs a copy of all indices. */
@@ -259,66 +260,133 @@ TUNNELCAP_API int32_t tunnelcap_table_set_ipip(tunnelcap_table *table, uint64_t 
                                                const tunnelcap_ipip_config *ipip);
 
 /**
- * Add an ESP tunnel, or replace the tunnel of this id: give it the SA that it sends by.
+ * Add an ESP tunnel, or replace the tunnel of this id. An ESP tunnel that is replaced by an ESP
+ * tunnel of the same outer VRF keeps its SAs.
  *
- * The SA stays the caller's. It must outlive its use: after it is replaced or removed, until
- * tunnelcap_table_settled() has reached that commit; then every lane is to forget it
- * (tunnelcap_esp_forget()) before tunnelcap_esp_free().
+ * Until it has an SA to send by, packets into it are refused with ::TUNNELCAP_E_NEED_SA, and its
+ * inner MTU is the one that is given, or 1280.
  *
  * @param table  a table in change
  * @param id     the caller's name for the tunnel, not 0
  * @param tunnel what the table does for it; NULL for the defaults
- * @param out    outbound SA in tunnel mode; NULL as long as there is none: packets are refused
- *               with ::TUNNELCAP_E_NEED_SA. Without SA the tunnel's MTU must be given.
- * @return ::TUNNELCAP_OK, what tunnelcap_table_set_gre() lists, or
- * @retval TUNNELCAP_E_MODE not an outbound SA in tunnel mode
+ * @return ::TUNNELCAP_OK, or what tunnelcap_table_set_gre() lists
  *
  * Threads  the table's writer
  * @since 1.0
  */
 TUNNELCAP_API int32_t tunnelcap_table_set_esp(tunnelcap_table *table, uint64_t id,
-                                              const tunnelcap_tunnel *tunnel, tunnelcap_esp *out);
+                                              const tunnelcap_tunnel *tunnel);
 
 /**
- * Let an ESP tunnel receive by an SA. A tunnel may have several, of one key after the other.
+ * Give an ESP tunnel an SA of either direction, or let one that it has go on to another state: see
+ * ::TUNNELCAP_SA_STAGED and the others. Rekeying without a packet lost is
  *
- * Packets find it by outer VRF, destination and SPI, bare or in UDP; never by source. The SA
- * stays the caller's, as with tunnelcap_table_set_esp().
+ * 1. the new SAs are made, and become ::TUNNELCAP_SA_IN_READY;
+ * 2. the far end is ready: the new outbound SA becomes ::TUNNELCAP_SA_OUT_ACTIVE, the old one
+ *    drains by itself; the old inbound SA becomes ::TUNNELCAP_SA_DRAINING;
+ * 3. the old ones become ::TUNNELCAP_SA_DEAD once nothing of them is under way any more.
  *
- * @param table a table in change
- * @param id    an ESP tunnel's id
- * @param in    inbound SA
+ * In a fleet of servers that share SAs, an SA must be IN_READY on all of them before it becomes
+ * OUT_ACTIVE on any: the far end answers by it, to whichever server is nearest. The table cannot
+ * see the fleet; who distributes the SAs must see to it.
+ *
+ * Inbound, packets find the SA by outer VRF, destination and SPI, bare or in UDP; never by source.
+ * The SA stays the caller's. It must outlive its use: after it has become DEAD, or was removed,
+ * until tunnelcap_table_settled() has reached that commit; then every lane is to forget it
+ * (tunnelcap_esp_forget()) before tunnelcap_esp_free(). Bursts under way go on with the SAs that
+ * they began with.
+ *
+ * Dead SAs take no room from others: the oldest gives way where there is none left, and a new SA
+ * may have the SPI of a dead one.
+ *
+ * @param table    a table in change
+ * @param id       an ESP tunnel's id
+ * @param esp      an SA; an outbound one in tunnel mode
+ * @param state    TUNNELCAP_SA_
+ * @param until_ns DRAINING: when it ends, on the clock of bursts; 0: when told. Else 0
  * @retval TUNNELCAP_OK          set; also if it was before
  * @retval TUNNELCAP_E_INVALID   a pointer is NULL
- * @retval TUNNELCAP_E_STATE     no change is under way
+ * @retval TUNNELCAP_E_STATE     no change is under way; or not a state that may follow
+ * @retval TUNNELCAP_E_MODE      no such state, or an outbound SA that is not in tunnel mode
+ * @retval TUNNELCAP_E_RANGE     until_ns is set, and the state is not DRAINING
  * @retval TUNNELCAP_E_NOT_FOUND no such ESP tunnel
- * @retval TUNNELCAP_E_MODE      not an inbound SA
  * @retval TUNNELCAP_E_EXISTS    another SA answers to this SPI at this address
- * @retval TUNNELCAP_E_FULL      no room for another SA
+ * @retval TUNNELCAP_E_FULL      no room for another SA; or for the tunnel with its new path
+ *
+ * On failure the change under way is as it was before the call.
  *
  * Threads  the table's writer
+ * Cost     in proportion to the SAs of the tunnel
  * @since 1.0
  */
 TUNNELCAP_API int32_t tunnelcap_table_set_sa(tunnelcap_table *table, uint64_t id,
-                                             tunnelcap_esp *in);
+                                             tunnelcap_esp *esp, uint32_t state, uint64_t until_ns);
 
 /**
- * Stop receiving by an SA.
+ * Say which server receives by an SA: with a replay window only one may, or each would accept a
+ * copy of every packet. The others answer its packets with ::TUNNELCAP_DO_FORWARD and
+ * ::TUNNELCAP_E_NOT_OWNER.
  *
  * @param table a table in change
- * @param in    an SA given to tunnelcap_table_set_sa()
+ * @param id    an ESP tunnel's id
+ * @param esp   an inbound SA that was given to tunnelcap_table_set_sa()
+ * @param owner the caller's number of the server, which packets get as `value`; 0, as it is at
+ *              first: this one
+ * @retval TUNNELCAP_OK          set
+ * @retval TUNNELCAP_E_INVALID   a pointer is NULL
+ * @retval TUNNELCAP_E_STATE     no change is under way
+ * @retval TUNNELCAP_E_MODE      not an inbound SA
+ * @retval TUNNELCAP_E_NOT_FOUND no such ESP tunnel, or not its SA
+ *
+ * Threads  the table's writer
+ * Cost     in proportion to the SAs of the tunnel
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_set_owner(tunnelcap_table *table, uint64_t id,
+                                                const tunnelcap_esp *esp, uint32_t owner);
+
+/**
+ * Forget an SA, whatever its state: its SPI is that of a stranger from now on.
+ *
+ * @param table a table in change
+ * @param id    an ESP tunnel's id
+ * @param esp   an SA given to tunnelcap_table_set_sa()
  * @retval TUNNELCAP_OK          removed
  * @retval TUNNELCAP_E_INVALID   a pointer is NULL
  * @retval TUNNELCAP_E_STATE     no change is under way
- * @retval TUNNELCAP_E_NOT_FOUND not in this table
+ * @retval TUNNELCAP_E_NOT_FOUND no such ESP tunnel, or not its SA, or dead already
+ * @retval TUNNELCAP_E_FULL      it is the one that sends, and there is no room for the tunnel
+ * without
  *
  * Threads  the table's writer
+ * Cost     in proportion to the SAs of the tunnel
  * @since 1.0
  */
-TUNNELCAP_API int32_t tunnelcap_table_remove_sa(tunnelcap_table *table, const tunnelcap_esp *in);
+TUNNELCAP_API int32_t tunnelcap_table_remove_sa(tunnelcap_table *table, uint64_t id,
+                                                const tunnelcap_esp *esp);
 
 /**
- * Remove a tunnel with its routes and inbound SAs.
+ * List the SAs of a tunnel of the committed table, dead ones included.
+ *
+ * @param table a table
+ * @param id    a tunnel's id
+ * @param index 0, 1, 2, ... in no particular order, stable between two commits
+ * @param info  receives what is known of the SA
+ * @param size  sizeof(tunnelcap_sa_info) of the caller
+ * @retval TUNNELCAP_OK          *info is set
+ * @retval TUNNELCAP_E_INVALID   a pointer is NULL
+ * @retval TUNNELCAP_E_VERSION   size is below that of version 1.0
+ * @retval TUNNELCAP_E_NOT_FOUND no such tunnel, or index is past its last SA
+ *
+ * Threads  the table's writer
+ * Cost     in proportion to index
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_sa_at(const tunnelcap_table *table, uint64_t id,
+                                            uint32_t index, tunnelcap_sa_info *info, uint32_t size);
+
+/**
+ * Remove a tunnel with its routes and SAs.
  *
  * @param table a table in change
  * @param id    a tunnel's id
@@ -588,7 +656,7 @@ TUNNELCAP_API int32_t tunnelcap_table_set_reassembly(tunnelcap_lane *lane,
  *
  * Status of a packet: those of tunnelcap_gre_encap(), tunnelcap_ipip_encap(),
  * tunnelcap_esp_encap() and tunnelcap_fragment_begin(), and
- * @retval TUNNELCAP_E_NEED_SA  an ESP tunnel without outbound SA
+ * @retval TUNNELCAP_E_NEED_SA  an ESP tunnel without an SA to send by
  * @retval TUNNELCAP_E_PROTOCOL not IP by `meta.ethertype`, or a tunnel that carries other payloads
  * @retval TUNNELCAP_E_NO_ROUTE no route for the destination
  * @retval TUNNELCAP_E_ENCAP_LIMIT may enter no more tunnels over IPv6 (RFC 2473 4.1.1);
@@ -626,6 +694,9 @@ TUNNELCAP_API int32_t tunnelcap_table_encap(tunnelcap_lane *lane, tunnelcap_burs
  * | an ICMP error about the path      | ::TUNNELCAP_DO_DELIVER: what it means for the sender of  |
  * |                                   | the inner packet, or ::TUNNELCAP_DO_LOCAL where too      |
  * |                                   | little of that was quoted, or it may not be told         |
+ * | ESP of an SPI that is not known   | ::TUNNELCAP_DO_FETCH_SA: unchanged; counted as dropped,  |
+ * |                                   | under id 0                                               |
+ * | ESP that another server receives  | ::TUNNELCAP_DO_FORWARD: unchanged; counted as dropped    |
  * | any that is refused               | ::TUNNELCAP_DO_DROP                                      |
  *
  * Where results or spares do not suffice, it is as with tunnelcap_table_encap(); a fragment needs
@@ -651,7 +722,10 @@ TUNNELCAP_API int32_t tunnelcap_table_encap(tunnelcap_lane *lane, tunnelcap_burs
  *
  * Status of a packet: those of tunnelcap_gre_decap(), tunnelcap_ipip_decap(),
  * tunnelcap_esp_decap(), tunnelcap_icmp_parse() and tunnelcap_reassembly_add(), and
- * @retval TUNNELCAP_E_NEED_SA  no SA of this SPI, which stands in `spi`
+ * @retval TUNNELCAP_E_NEED_SA  no SA of this SPI, which stands in `spi`: ::TUNNELCAP_DO_FETCH_SA;
+ * or one that is STAGED, or of an SPI that nobody may have: DROP
+ * @retval TUNNELCAP_E_EXPIRED  an SA that is dead, or drained; or a hard limit is reached
+ * @retval TUNNELCAP_E_NOT_OWNER another server receives by this SA: ::TUNNELCAP_DO_FORWARD
  * @retval TUNNELCAP_E_LOOP     the packet is addressed to its own encapsulator
  * @retval TUNNELCAP_E_FRAGMENT a fragment that no tunnel expects, or the lane does not reassemble
  * @retval TUNNELCAP_E_TTL      TTL or hop limit is used up: ::TUNNELCAP_TUNNEL_TTL_DECAP. Packets

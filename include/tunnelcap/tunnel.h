@@ -107,6 +107,43 @@ typedef struct tunnelcap_route {
                                 default: in all. */
 } tunnelcap_route;
 
+/**
+ * States of an SA in a table. Both SAs of a pair go the same way, which is that of
+ * make-before-break:
+ *
+ * | state      | an inbound SA                               | an outbound SA                    |
+ * |------------|---------------------------------------------|-----------------------------------|
+ * | STAGED     | known; its packets: ::TUNNELCAP_E_NEED_SA   | known                             |
+ * | IN_READY   | receives                                    | known                             |
+ * | OUT_ACTIVE | receives                                    | sends, and no other of its tunnel |
+ * | DRAINING   | receives until its time is over, then       | sends no more; ICMP errors about  |
+ * |            | ::TUNNELCAP_E_EXPIRED                       | what it has sent still count      |
+ * | DEAD       | its SPI is remembered; its packets:         | forgotten                         |
+ * |            | ::TUNNELCAP_E_EXPIRED                       |                                   |
+ *
+ * A new SA begins as STAGED, IN_READY or OUT_ACTIVE. From each state every later one may follow,
+ * but for DRAINING behind STAGED; from OUT_ACTIVE also IN_READY, which pauses sending. An outbound
+ * SA that becomes OUT_ACTIVE makes the one before it DRAINING in the same change.
+ */
+enum {
+    TUNNELCAP_SA_STAGED = 1,     /**< Known, and not used. */
+    TUNNELCAP_SA_IN_READY = 2,   /**< Receives. */
+    TUNNELCAP_SA_OUT_ACTIVE = 3, /**< Sends, and receives. */
+    TUNNELCAP_SA_DRAINING = 4,   /**< Receives what is still under way. */
+    TUNNELCAP_SA_DEAD = 5        /**< Not used any more. */
+};
+
+/** What a table knows of an SA. */
+typedef struct tunnelcap_sa_info {
+    uint32_t size;        /**< sizeof(tunnelcap_sa_info) of the caller. */
+    uint32_t spi;         /**< SPI. */
+    uint64_t until_ns;    /**< DRAINING: when it ends, 0 if that is left open; else 0. */
+    uint32_t owner;       /**< The server that receives by it, 0: this one. */
+    uint8_t state;        /**< TUNNELCAP_SA_ */
+    uint8_t direction;    /**< ::TUNNELCAP_ESP_OUT or ::TUNNELCAP_ESP_IN. */
+    uint8_t reserved[10]; /**< Zero. */
+} tunnelcap_sa_info;
+
 /** Facts about a tunnel in a table. */
 typedef struct tunnelcap_tunnel_info {
     uint32_t size;         /**< sizeof(tunnelcap_tunnel_info) of the caller. */

@@ -52,8 +52,8 @@ void table_link_set(table_link *link, uint32_t end, const tunnelcap_tunnel *poli
     tunnelcap_ipip_config ipip = test_ipip_config(ends[end], ends[1 - end], 0);
     test_ok(tunnelcap_table_begin(table));
     if (is_esp(link->kind)) {
-        test_ok(tunnelcap_table_set_esp(table, LINK_ID, policy, link->out[end]));
-        test_ok(tunnelcap_table_set_sa(table, LINK_ID, link->in[end]));
+        test_ok(tunnelcap_table_set_esp(table, LINK_ID, policy));
+        test_sa_pair(table, LINK_ID, link->in[end], link->out[end]);
     } else if (link->kind == LINK_IPIP) {
         test_ok(tunnelcap_table_set_ipip(table, LINK_ID, policy, &ipip));
     } else {

@@ -120,10 +120,10 @@ START_TEST(answer_that_no_tunnel_takes_is_a_drop_like_any_other)
     table_link_policies(policies);
     policies[1].flags |= TUNNELCAP_TUNNEL_TTL_DECAP;
     table_link_open(&link_, LINK_ESP, policies);
-    tunnelcap_esp *out = link_.out[1];
-    link_.out[1] = NULL; /* the far end may only receive */
-    policies[1].mtu = 1446;
-    table_link_set(&link_, 1, &policies[1]);
+    test_ok(tunnelcap_table_begin(link_.tables[1])); /* the far end may only receive */
+    test_ok(
+        tunnelcap_table_set_sa(link_.tables[1], LINK_ID, link_.out[1], TUNNELCAP_SA_IN_READY, 0));
+    test_ok(tunnelcap_table_commit(link_.tables[1], NULL));
     tunnelcap_pkt pkt = last_hop(TUNNELCAP_IPV4);
     tunnelcap_result result;
     ck_assert_status(test_table_one(link_.lanes[1], TUNNELCAP_DECAP, &pkt, NULL, &result),
@@ -133,7 +133,6 @@ START_TEST(answer_that_no_tunnel_takes_is_a_drop_like_any_other)
     ck_assert_uint_eq(result.l4_len, 0);
     world_check_sums(link_.tables[1], LINK_ID, TUNNELCAP_DECAP, 1);
     test_pkt_free(&pkt);
-    link_.out[1] = out;
     table_link_close(&link_);
 }
 END_TEST

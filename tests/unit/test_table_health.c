@@ -519,12 +519,10 @@ END_TEST
 START_TEST(probe_that_cannot_be_made_is_told_and_fails)
 {
     watch_open(&w, LINK_ESP);
-    tunnelcap_tunnel policies[2];
-    table_link_policies(policies);
-    policies[0].mtu = 1400;
     watch_it(NULL);
     test_ok(tunnelcap_table_begin(w.link.tables[0]));
-    test_ok(tunnelcap_table_set_esp(w.link.tables[0], LINK_ID, &policies[0], NULL));
+    test_ok(
+        tunnelcap_table_set_sa(w.link.tables[0], LINK_ID, w.link.out[0], TUNNELCAP_SA_IN_READY, 0));
     test_ok(tunnelcap_table_commit(w.link.tables[0], NULL));
     watch_tick(&w, &call, 4);
     ck_assert_uint_eq(call.burst.result_count, 1);

@@ -35,8 +35,8 @@ static void open_world(const tunnelcap_tunnel *tunnel, uint64_t soft_packets)
         out.soft_packets = in.soft_packets = soft_packets;
         w.out[i] = test_esp_new(&out, &transform, crypto);
         w.in[i] = test_esp_new(&in, &transform, crypto);
-        test_ok(tunnelcap_table_set_esp(w.table, i + 1, tunnel, w.out[i]));
-        test_ok(tunnelcap_table_set_sa(w.table, i + 1, w.in[i]));
+        test_ok(tunnelcap_table_set_esp(w.table, i + 1, tunnel));
+        test_sa_pair(w.table, i + 1, w.in[i], w.out[i]);
         snprintf(prefix, sizeof(prefix), "10.%u.0.0/16", (unsigned)i + 1);
         tunnelcap_route route = test_route(prefix, i + 1);
         test_ok(tunnelcap_table_set_route(w.table, &route));

@@ -492,9 +492,10 @@ START_TEST(path_outlives_its_tunnels_configuration)
     for (uint32_t i = 0; i < 20; i++) {
         test_ok(tunnelcap_table_begin(link_.tables[0]));
         policies[0].path_mtu = 1400 - i;
-        test_ok(tunnelcap_table_set_esp(link_.tables[0], LINK_ID, &policies[0], link_.out[0]));
+        test_ok(tunnelcap_table_set_esp(link_.tables[0], LINK_ID, &policies[0]));
         test_ok(tunnelcap_table_remove(link_.tables[0], LINK_ID));
-        test_ok(tunnelcap_table_set_esp(link_.tables[0], LINK_ID, &policies[0], link_.out[0]));
+        test_ok(tunnelcap_table_set_esp(link_.tables[0], LINK_ID, &policies[0]));
+        test_sa_pair(link_.tables[0], LINK_ID, link_.in[0], link_.out[0]);
         tunnelcap_table_abort(link_.tables[0]);
         ck_assert_uint_eq(info().path_mtu, 1450);
     }

@@ -176,9 +176,11 @@ static unsigned touch_all(void)
     TOUCH(tunnelcap_table_next_route);
     TOUCH(tunnelcap_table_remove_route);
     TOUCH(tunnelcap_table_remove_sa);
+    TOUCH(tunnelcap_table_sa_at);
     TOUCH(tunnelcap_table_set_esp);
     TOUCH(tunnelcap_table_set_gre);
     TOUCH(tunnelcap_table_set_ipip);
+    TOUCH(tunnelcap_table_set_owner);
     TOUCH(tunnelcap_table_set_prober);
     TOUCH(tunnelcap_table_set_reassembly);
     TOUCH(tunnelcap_table_set_route);
