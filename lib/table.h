@@ -355,17 +355,6 @@ static inline uint32_t tunnelcap_i_key_entry(uint32_t slot, uint32_t hash)
     return (slot + 1) | (hash & ~(uint32_t)TUNNELCAP_I_SLOT_MASK);
 }
 
-static inline uint32_t tunnelcap_i_key_equal(const tunnelcap_i_key *a, const tunnelcap_i_key *b)
-{
-    const uint8_t *p = (const uint8_t *)a;
-    const uint8_t *q = (const uint8_t *)b;
-    uint64_t differ = 0;
-
-    for (uint32_t at = 0; at < sizeof(*a); at += sizeof(differ))
-        differ |= tunnelcap_i_word64(p + at) ^ tunnelcap_i_word64(q + at);
-    return differ == 0;
-}
-
 /* Find a tunnel by its outer key, whose hash is given; NULL if there is none. */
 static inline tunnelcap_i_tunnel *tunnelcap_i_find_key(const tunnelcap_table *table,
                                                        const tunnelcap_i_view *view,
@@ -379,7 +368,7 @@ static inline tunnelcap_i_tunnel *tunnelcap_i_find_key(const tunnelcap_table *ta
         if ((entry ^ hash) >> TUNNELCAP_I_SLOT_BITS)
             continue;
         tunnel = &table->slots[(entry & TUNNELCAP_I_SLOT_MASK) - 1];
-        if (tunnelcap_i_key_equal(&tunnel->key, key))
+        if (memcmp(&tunnel->key, key, sizeof(*key)) == 0)
             return tunnel;
     }
     return NULL;
@@ -402,24 +391,28 @@ static inline void tunnelcap_i_find_aim(const tunnelcap_table *table, const tunn
 }
 
 /* Find the tunnels of keys that have been aimed at; while one comes out of memory, so do the
- * others. */
+ * others. Nearly all are what the first entry names. */
 static inline void tunnelcap_i_find_keys(const tunnelcap_table *table, const tunnelcap_i_view *view,
                                          tunnelcap_i_find *finds, uint32_t count)
 {
-    const uint8_t *slot;
+    tunnelcap_i_find *find;
     uint32_t entry;
 
     for (uint32_t i = 0; i < count; i++) {
-        entry = finds[i].key == NULL ? 0 : view->by_key[finds[i].hash & table->tunnel_mask];
+        find = &finds[i];
+        find->tunnel = NULL;
+        entry = find->key == NULL ? 0 : view->by_key[find->hash & table->tunnel_mask];
         if (entry == 0)
             continue;
-        slot = (const uint8_t *)&table->slots[(entry & TUNNELCAP_I_SLOT_MASK) - 1];
-        tunnelcap_i_fetch(slot);
+        find->tunnel = &table->slots[(entry & TUNNELCAP_I_SLOT_MASK) - 1];
+        tunnelcap_i_fetch(&find->tunnel->key);
+        tunnelcap_i_fetch((const uint8_t *)&find->tunnel->key + sizeof(find->tunnel->key));
     }
-    for (uint32_t i = 0; i < count; i++)
-        finds[i].tunnel = finds[i].key == NULL
-                              ? NULL
-                              : tunnelcap_i_find_key(table, view, finds[i].key, finds[i].hash);
+    for (uint32_t i = 0; i < count; i++) {
+        find = &finds[i];
+        if (find->tunnel != NULL && memcmp(&find->tunnel->key, find->key, sizeof(*find->key)) != 0)
+            find->tunnel = tunnelcap_i_find_key(table, view, find->key, find->hash);
+    }
 }
 
 /* Find a tunnel's place + 1 by its id; 0 if there is none. */
