@@ -44,7 +44,7 @@ typedef struct tenant {
     tunnelcap_esp *out;
     tunnelcap_esp *in[2]; /* the newest first */
     uint8_t is_there;
-    uint8_t flapped[HOSTS]; /* a route to this tunnel for 10.ID.HOST.0/24 of the next one */
+    uint8_t flapped[HOSTS]; /* there is flap_route() for this host */
 } tenant;
 
 typedef struct storm {
@@ -295,14 +295,16 @@ static uint32_t next_of(uint32_t id)
     return id % IDS + 1;
 }
 
+/* A route to this tunnel for the next one's traffic: to one host, or a share of all of it. */
 static tunnelcap_route flap_route(uint32_t id, uint32_t host)
 {
     char prefix[32];
-    snprintf(prefix, sizeof(prefix), "10.%u.%u.0/24", (unsigned)next_of(id), (unsigned)host);
+    snprintf(prefix, sizeof(prefix), host == 0 ? "10.%u.%u.0/16" : "10.%u.%u.0/24",
+             (unsigned)next_of(id), (unsigned)host);
     return test_route(prefix, id);
 }
 
-/* Steal the next tunnel's traffic to one net, or give it back. */
+/* Take traffic of the next tunnel, or give it back. */
 static void flap(uint32_t id)
 {
     uint32_t host = test_below(&s.random, HOSTS);
@@ -447,7 +449,7 @@ static void step(void)
 
 /* ---- the storm ---- */
 
-static void open_storm(const tunnelcap_crypto *crypto)
+static void open_storm(const tunnelcap_crypto *crypto, uint32_t flags)
 {
     tunnelcap_table_config config;
     memset(&s, 0, sizeof(s));
@@ -463,6 +465,7 @@ static void open_storm(const tunnelcap_crypto *crypto)
         }
     }
     test_ok(tunnelcap_table_config_init(&config, sizeof(config)));
+    config.flags = flags;
     config.tunnels = IDS;
     config.routes = IDS * (HOSTS + 1) + 1;
     config.sas = 6 * IDS;
@@ -526,11 +529,11 @@ static void close_storm(void)
     }
 }
 
-static void weather_it(const tunnelcap_crypto *crypto)
+static void weather_it(const tunnelcap_crypto *crypto, uint32_t flags)
 {
     if (test_lanes_max() < LANES)
         return; /* no lock-free 64-bit atomics: one lane is all there is */
-    open_storm(crypto);
+    open_storm(crypto, flags);
     begin();
     for (uint32_t id = 1; id <= IDS; id += 2)
         add(id);
@@ -554,15 +557,15 @@ static void weather_it(const tunnelcap_crypto *crypto)
 START_TEST(no_packet_is_lost_or_led_astray_while_the_writer_changes_everything)
 {
     static test_toy toy;
-    weather_it(test_toy_init(&toy));
+    weather_it(test_toy_init(&toy), 0);
     ck_assert_uint_eq(toy.keys_live, 0);
 }
 END_TEST
 
 #ifdef TUNNELCAP_WITH_OPENSSL
-START_TEST(the_same_holds_with_keys_in_libcrypto)
+START_TEST(the_same_holds_with_keys_in_libcrypto_and_rendezvous)
 {
-    weather_it(tunnelcap_crypto_openssl());
+    weather_it(tunnelcap_crypto_openssl(), TUNNELCAP_TABLE_RENDEZVOUS);
 }
 END_TEST
 #endif
@@ -572,7 +575,7 @@ Suite *test_table_storm_suite(void)
     const TTest *tests[] = {
         no_packet_is_lost_or_led_astray_while_the_writer_changes_everything,
 #ifdef TUNNELCAP_WITH_OPENSSL
-        the_same_holds_with_keys_in_libcrypto,
+        the_same_holds_with_keys_in_libcrypto_and_rendezvous,
 #endif
     };
     return test_suite("table_storm", tests, TEST_COUNT(tests));
