@@ -149,22 +149,33 @@ void tunnelcap_i_encap_jobs(tunnelcap_i_run *run)
 /* What has been seen of a packet ahead. */
 typedef struct note {
     tunnelcap_i_ip ip;
-    uint32_t place; /* its tunnel's */
+    tunnelcap_i_tunnel *tunnel;
+    uint32_t place;
     int32_t status;
 } note;
 
-/* Ask for what a packet of a tunnel is going to need. */
-static void fetch_tunnel(const tunnelcap_i_run *run, uint32_t place)
+/* Let the memory come that the tunnels of the packets ahead stand in: first their slots, then what
+ * those name and count. */
+static void fetch_tunnels(const tunnelcap_i_run *run, note *notes, uint32_t count)
 {
-    const tunnelcap_i_tunnel *tunnel = tunnelcap_i_tunnel_in(run->table, run->view, place);
+    const uint8_t *tunnel;
 
-    tunnelcap_i_fetch(tunnel);
-    tunnelcap_i_fetch((const uint8_t *)tunnel + 64);
-    tunnelcap_i_fetch((const uint8_t *)tunnel + 128);
-    tunnelcap_i_fetch(&tunnel->as);
-    tunnelcap_i_fetch((const uint8_t *)&tunnel->as + 64);
-    tunnelcap_i_fetch((const uint8_t *)&tunnel->as + 128);
-    tunnelcap_i_fetch(tunnelcap_i_counters_at(run->table, run->lane->slot, place));
+    for (uint32_t i = 0; i < count; i++) {
+        if (notes[i].status != TUNNELCAP_OK)
+            continue;
+        notes[i].tunnel = tunnelcap_i_tunnel_in(run->table, run->view, notes[i].place);
+        tunnel = (const uint8_t *)notes[i].tunnel;
+        tunnelcap_i_fetch(tunnel);
+        tunnelcap_i_fetch(tunnel + 64);
+        tunnelcap_i_fetch(&notes[i].tunnel->as);
+        tunnelcap_i_fetch((const uint8_t *)&notes[i].tunnel->as + 64);
+        tunnelcap_i_fetch((const uint8_t *)&notes[i].tunnel->as + 128);
+        tunnelcap_i_fetch(tunnelcap_i_counters_at(run->table, run->lane->slot, notes[i].place));
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (notes[i].status == TUNNELCAP_OK && notes[i].tunnel->path != NULL)
+            tunnelcap_i_fetch(&notes[i].tunnel->path->pmtu);
+    }
 }
 
 /* Look at a packet's header, and aim at its route. */
@@ -188,38 +199,38 @@ static int32_t look_at(const tunnelcap_i_run *run, uint32_t index, tunnelcap_i_i
     return status;
 }
 
+/* The place of the tunnel that a packet takes by the value of its route. */
+static int32_t take_route(const tunnelcap_i_run *run, const tunnelcap_pkt *pkt, uint32_t value,
+                          note *n)
+{
+    uint64_t hash = 0;
+
+    if (value == 0)
+        return TUNNELCAP_E_NO_ROUTE;
+    if (value & TUNNELCAP_I_GROUP_VALUE)
+        hash = tunnelcap_i_flow_hash(run->table->flow_key, pkt->buf + pkt->off, pkt->len, &n->ip);
+    n->place = tunnelcap_i_routes_place(&run->view->routes, value, hash);
+    tunnelcap_i_fetch(&run->view->slot_of[n->place]);
+    return TUNNELCAP_OK;
+}
+
 static void look(const tunnelcap_i_run *run, uint32_t first, uint32_t count, void *notes)
 {
-    const tunnelcap_i_routes *routes = &run->view->routes;
     tunnelcap_i_lpm_query queries[TUNNELCAP_I_AHEAD];
     note *n = notes;
     uint32_t at = 0;
-    uint32_t value;
-    uint64_t hash;
 
     for (uint32_t i = 0; i < count; i++) {
         n[i].status = look_at(run, first + i, &n[i].ip, &queries[at]);
         at += n[i].status == TUNNELCAP_OK;
     }
-    tunnelcap_i_lpm_find(&routes->lpm, queries, at);
+    tunnelcap_i_lpm_find(&run->view->routes.lpm, queries, at);
     at = 0;
     for (uint32_t i = 0; i < count; i++) {
-        const tunnelcap_pkt *pkt = &run->burst->pkts[first + i];
-
-        if (n[i].status != TUNNELCAP_OK)
-            continue;
-        value = queries[at++].value;
-        if (value == 0) {
-            n[i].status = TUNNELCAP_E_NO_ROUTE;
-            continue;
-        }
-        hash = 0;
-        if (value & TUNNELCAP_I_GROUP_VALUE)
-            hash = tunnelcap_i_flow_hash(run->table->flow_key, pkt->buf + pkt->off, pkt->len,
-                                         &n[i].ip);
-        n[i].place = tunnelcap_i_routes_place(routes, value, hash);
-        fetch_tunnel(run, n[i].place);
+        if (n[i].status == TUNNELCAP_OK)
+            n[i].status = take_route(run, &run->burst->pkts[first + i], queries[at++].value, &n[i]);
     }
+    fetch_tunnels(run, n, count);
 }
 
 static int32_t encap_one(tunnelcap_i_run *run, tunnelcap_i_item *item, const void *notes,
@@ -239,7 +250,7 @@ static int32_t encap_one(tunnelcap_i_run *run, tunnelcap_i_item *item, const voi
         return status;
     item->place = n->place;
     item->before = ip->total;
-    tunnel = tunnelcap_i_tunnel_in(run->table, run->view, item->place);
+    tunnel = n->tunnel;
     item->result->tunnel = tunnel->id;
     item->result->vrf = tunnel->key.outer_vrf;
     status = check_kind(tunnel, meta, ip);
