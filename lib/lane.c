@@ -6,8 +6,10 @@
 
 enum { OLDEST = sizeof(tunnelcap_lane_config) };
 enum { LANES_MAX = 256, BURST_MAX = 1024, SLOTS_MAX = 1 << 20, EVENTS_MAX = 1 << 16 };
+enum { SAMPLES_MAX = 1 << 20, TARGET_MAX = 1 << 20 };
 
-static const tunnelcap_lane_config defaults = {sizeof(tunnelcap_lane_config), 0, 0, 1, 32, 64, 64};
+static const tunnelcap_lane_config defaults = {
+    sizeof(tunnelcap_lane_config), 0, 0, 1, 32, 64, 64, 0, 0, 0};
 
 int32_t tunnelcap_lane_config_init(tunnelcap_lane_config *config, uint32_t size)
 {
@@ -27,7 +29,8 @@ static int32_t read_config(tunnelcap_lane_config *own, const tunnelcap_lane_conf
     if (own->count < 1 || own->count > LANES_MAX || own->index >= own->count)
         return TUNNELCAP_E_RANGE;
     if (own->max_burst < 1 || own->max_burst > BURST_MAX || own->key_slots < 1 ||
-        own->key_slots > SLOTS_MAX || own->events > EVENTS_MAX)
+        own->key_slots > SLOTS_MAX || own->events > EVENTS_MAX || own->samples > SAMPLES_MAX ||
+        own->sample_rate > TUNNELCAP_I_SAMPLE_RATE_MAX || own->sample_target > TARGET_MAX)
         return TUNNELCAP_E_RANGE;
     return TUNNELCAP_OK;
 }
@@ -38,7 +41,11 @@ static size_t lay_out(uint8_t *base, const tunnelcap_lane_config *c, const tunne
     tunnelcap_i_layout layout = {base, 0};
 
     tunnelcap_i_layout_add(&layout, 1, sizeof(*parts));
-    parts->events.slots = tunnelcap_i_layout_add(&layout, c->events, sizeof(tunnelcap_event));
+    parts->event_slots = tunnelcap_i_layout_add(&layout, c->events, sizeof(tunnelcap_event));
+    parts->sampler.slots =
+        tunnelcap_i_layout_add(&layout, c->samples, sizeof(*parts->sampler.slots));
+    parts->sampler.notes =
+        tunnelcap_i_layout_add(&layout, c->samples, sizeof(*parts->sampler.notes));
     if (crypto == NULL)
         return layout.size;
     parts->scratch = tunnelcap_i_layout_add(&layout, c->max_burst, TUNNELCAP_I_LANE_SCRATCH);
@@ -87,6 +94,8 @@ int32_t tunnelcap_lane_init(void *mem, size_t mem_size, const tunnelcap_lane_con
     lane->id_next = tunnelcap_i_load32(seed + 16) % lane->id_span;
     lane->max_burst = own.max_burst;
     lane->events.count = own.events;
+    tunnelcap_i_sampler_init(&lane->sampler, lane->flow_key, own.samples, own.sample_rate,
+                             own.sample_target);
     if (crypto != NULL) {
         status = crypto->lane_init(crypto->self, lane->crypto_lane, own.max_burst, own.key_slots);
         if (status != TUNNELCAP_OK) {
@@ -140,51 +149,46 @@ void tunnelcap_lane_free(tunnelcap_lane *lane)
     tunnelcap_lane_fini(lane);
 }
 
-static uint32_t events_waiting(const tunnelcap_i_event_ring *ring, uint32_t first, uint32_t behind)
-{
-    return behind >= first ? behind - first : behind + 2 * ring->count - first;
-}
-
-static tunnelcap_event *event_at(const tunnelcap_i_event_ring *ring, uint32_t position)
-{
-    return &ring->slots[position < ring->count ? position : position - ring->count];
-}
-
-static uint32_t event_next(const tunnelcap_i_event_ring *ring, uint32_t position)
-{
-    return position + 1 < 2 * ring->count ? position + 1 : 0;
-}
-
 void tunnelcap_i_lane_tell(tunnelcap_lane *lane, const tunnelcap_event *event)
 {
-    tunnelcap_i_event_ring *ring = &lane->events;
+    tunnelcap_i_ring *ring = &lane->events;
     uint32_t behind = TUNNELCAP_I_LOAD(ring->behind);
 
-    if (events_waiting(ring, TUNNELCAP_I_LOAD_ACQ(ring->first), behind) == ring->count) {
-        TUNNELCAP_I_STORE(ring->lost, TUNNELCAP_I_LOAD(ring->lost) + 1);
+    if (!tunnelcap_i_ring_room(ring, behind))
         return;
-    }
-    *event_at(ring, behind) = *event;
-    TUNNELCAP_I_STORE_REL(ring->behind, event_next(ring, behind));
+    lane->event_slots[tunnelcap_i_ring_slot(ring, behind)] = *event;
+    TUNNELCAP_I_STORE_REL(ring->behind, tunnelcap_i_ring_next(ring, behind));
+}
+
+/* Take elements off a ring. */
+static uint32_t take(tunnelcap_i_ring *ring, const void *slots, size_t bytes, void *out,
+                     uint32_t cap, uint64_t *lost)
+{
+    uint32_t first = TUNNELCAP_I_LOAD(ring->first);
+    uint32_t behind = TUNNELCAP_I_LOAD_ACQ(ring->behind);
+    uint32_t taken = 0;
+
+    for (; taken < cap && first != behind; first = tunnelcap_i_ring_next(ring, first), taken++)
+        memcpy((uint8_t *)out + taken * bytes,
+               (const uint8_t *)slots + tunnelcap_i_ring_slot(ring, first) * bytes, bytes);
+    TUNNELCAP_I_STORE_REL(ring->first, first);
+    if (lost != NULL)
+        *lost = TUNNELCAP_I_LOAD(ring->lost);
+    return taken;
 }
 
 uint32_t tunnelcap_lane_events(tunnelcap_lane *lane, tunnelcap_event *events, uint32_t cap,
                                uint64_t *lost)
 {
-    tunnelcap_i_event_ring *ring;
-    uint32_t first;
-    uint32_t behind;
-    uint32_t taken = 0;
+    return lane == NULL || events == NULL
+               ? 0
+               : take(&lane->events, lane->event_slots, sizeof(*events), events, cap, lost);
+}
 
-    if (lane == NULL || events == NULL)
-        return 0;
-    ring = &lane->events;
-    first = TUNNELCAP_I_LOAD(ring->first);
-    behind = TUNNELCAP_I_LOAD_ACQ(ring->behind);
-    for (; taken < cap && first != behind; first = event_next(ring, first))
-        events[taken++] = *event_at(ring, first);
-    TUNNELCAP_I_STORE_REL(ring->first, first);
-    if (lost != NULL)
-        *lost = TUNNELCAP_I_LOAD(ring->lost);
-    return taken;
+uint32_t tunnelcap_lane_samples(tunnelcap_lane *lane, tunnelcap_sample *samples, uint32_t cap,
+                                uint64_t *lost)
+{
+    return lane == NULL || samples == NULL ? 0
+                                           : take(&lane->sampler.ring, lane->sampler.slots,
+                                                  sizeof(*samples), samples, cap, lost);
 }

@@ -9,20 +9,11 @@
 #include "atomic.h"
 #include "flow.h"
 #include "object.h"
+#include "sample.h"
 
 /* Bytes that ESP, and the table, may note of each packet of a burst while the provider works on
  * it. */
 enum { TUNNELCAP_I_LANE_SCRATCH = 256, TUNNELCAP_I_LANE_NOTE = 32 };
-
-/* Events on their way from the lane's thread to one that reads them. Positions count through the
- * slots twice before they begin anew, so that a full ring differs from an empty one. */
-typedef struct tunnelcap_i_event_ring {
-    tunnelcap_event *slots;
-    tunnelcap_i_atomic64 lost;   /* the lane's */
-    tunnelcap_i_atomic32 first;  /* the reader's: next to take */
-    tunnelcap_i_atomic32 behind; /* the lane's: behind the last one */
-    uint32_t count;              /* of slots */
-} tunnelcap_i_event_ring;
 
 /* Which fragments an object for reassembly is for. */
 enum { TUNNELCAP_I_OUTER = 0, TUNNELCAP_I_INNER = 1 };
@@ -46,7 +37,9 @@ struct tunnelcap_lane {
     uint8_t *scratch;               /* TUNNELCAP_I_LANE_SCRATCH for each of max_burst packets */
     tunnelcap_crypto_op **ops;      /* for a run of the provider */
     void *notes;                    /* TUNNELCAP_I_LANE_NOTE for each of them, the table's */
-    tunnelcap_i_event_ring events;
+    tunnelcap_event *event_slots;
+    tunnelcap_i_ring events;
+    tunnelcap_i_sampler sampler;
 };
 
 /* Tell whoever reads the lane's events. */

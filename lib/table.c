@@ -4,7 +4,7 @@
 
 enum { OLDEST = sizeof(tunnelcap_table_config) };
 enum { TUNNELS_MAX = 1 << 20, ROUTES_MAX = 1 << 22, LANES_MAX = 256, SAS_MAX = 1 << 22 };
-enum { WATCHED_MAX = 1 << 20 };
+enum { WATCHED_MAX = 1 << 20, HISTORIES_MAX = 1 << 20 };
 
 /* Details of each lane where the configuration does not say. */
 enum { DETAILS = 1024 };
@@ -22,6 +22,7 @@ static const tunnelcap_table_config defaults = {
     .groups = 64,
     .buckets = 1024,
     .watched = 64,
+    .history_keep = {120, 120, 2016, 744},
 };
 
 int32_t tunnelcap_table_config_init(tunnelcap_table_config *config, uint32_t size)
@@ -64,7 +65,8 @@ static int32_t read_config(tunnelcap_table_config *own, const tunnelcap_table_co
         return status;
     if (own->tunnels < 1 || own->tunnels > TUNNELS_MAX || own->lanes < 1 ||
         own->lanes > LANES_MAX || own->lanes > TUNNELCAP_I_LANES_MAX || own->sas < 1 ||
-        own->sas > SAS_MAX || own->changes > own->tunnels || own->watched > WATCHED_MAX)
+        own->sas > SAS_MAX || own->changes > own->tunnels || own->watched > WATCHED_MAX ||
+        own->histories > HISTORIES_MAX || !tunnelcap_i_histories_fit(own->history_keep))
         return TUNNELCAP_E_RANGE;
     if (own->changes == 0)
         own->changes = own->tunnels;
@@ -155,6 +157,7 @@ static size_t lay_out(uint8_t *base, const tunnelcap_table_config *c, tunnelcap_
     parts->detail =
         tunnelcap_i_layout_add(&layout, (size_t)c->details * c->lanes, sizeof(*parts->detail));
     tunnelcap_i_watching_lay_out(&layout, c->watched, &parts->watching);
+    tunnelcap_i_histories_lay_out(&layout, c->histories, c->history_keep, &parts->histories);
     parts->view_size = lay_out_view(NULL, c, &view);
     for (uint32_t i = 0; i < 2; i++) {
         block = tunnelcap_i_layout_add(&layout, 1, parts->view_size);
@@ -213,6 +216,7 @@ int32_t tunnelcap_table_init(void *mem, size_t mem_size, const tunnelcap_table_c
         table->views[i].routes.limits.key = table->flow_key;
     tunnelcap_i_restock(table);
     tunnelcap_i_id_map_init(&table->watching.ids, table->hash_key);
+    tunnelcap_i_id_map_init(&table->histories.ids, table->hash_key);
     TUNNELCAP_I_STORE(table->generation, 1);
     *out = table;
     return TUNNELCAP_OK;

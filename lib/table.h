@@ -29,6 +29,7 @@
 #include "mss.h"
 #include "pmtu.h"
 #include "routes.h"
+#include "table_history.h"
 #include "table_watch.h"
 
 /* How outer packets find a GRE or IP-in-IP tunnel; ESP tunnels are found by their SAs and have
@@ -258,6 +259,7 @@ struct tunnelcap_table {
     tunnelcap_i_counters *counters;    /* by lane and place */
     tunnelcap_i_detail *detail;        /* by lane and index */
     tunnelcap_i_watching watching;
+    tunnelcap_i_histories histories;
 };
 
 /* The index of a status among the reasons. */

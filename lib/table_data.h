@@ -267,11 +267,21 @@ void tunnelcap_i_probe_made(const tunnelcap_i_tunnel *tunnel, int32_t status, tu
  * again. */
 void tunnelcap_i_watch_tick(tunnelcap_i_run *run, uint64_t *next_ns);
 
+/* The same for histories. */
+void tunnelcap_i_history_tick(tunnelcap_table *table, uint64_t now_ns, uint64_t *next_ns);
+
 int32_t tunnelcap_i_check_burst(const tunnelcap_lane *lane, const tunnelcap_burst *burst);
 
 /* Packets are looked at so many at a time before the first of them is changed, so that what they
  * need comes out of memory while others are worked on. */
 enum { TUNNELCAP_I_AHEAD = 32 };
+
+/* Begin a record of the packet at an index, whose result is taken; gives the index of the next
+ * packet to be picked, which may lie beyond the burst. */
+uint32_t tunnelcap_i_sample_begin(const tunnelcap_i_run *run, uint32_t index);
+
+/* Finish the records of a call that has consumed `done` packets, `next` the next to be picked. */
+void tunnelcap_i_sample_end(const tunnelcap_i_run *run, uint32_t next, uint32_t done);
 
 /* What each direction brings: how to look at packets of the burst, from one on, and note of each
  * what is found; how a packet goes, with its note; and how the jobs run. */
@@ -291,11 +301,13 @@ TUNNELCAP_I_INLINE int32_t tunnelcap_i_carry(tunnelcap_lane *lane, tunnelcap_bur
     uint32_t ahead = 0; /* packets up to here have been looked at */
     tunnelcap_i_run run;
     tunnelcap_i_item item;
+    uint32_t pick;
     uint32_t i;
     int32_t status = tunnelcap_i_check_burst(lane, burst);
 
     if (status != TUNNELCAP_OK)
         return status;
+    pick = lane->sampler.gap;
     memset(&run, 0, sizeof(run));
     run.table = lane->table;
     run.lane = lane;
@@ -316,6 +328,8 @@ TUNNELCAP_I_INLINE int32_t tunnelcap_i_carry(tunnelcap_lane *lane, tunnelcap_bur
         item.result = tunnelcap_i_take_result(&run, i);
         item.place = run.table->places;
         item.before = 0;
+        if (i == pick)
+            pick = tunnelcap_i_sample_begin(&run, i);
         status = tunnelcap_i_pkt_valid(item.pkt) ? one(&run, &item, notes, i % TUNNELCAP_I_AHEAD)
                                                  : TUNNELCAP_E_INVALID;
         if (status == TUNNELCAP_I_STOP) {
@@ -327,6 +341,7 @@ TUNNELCAP_I_INLINE int32_t tunnelcap_i_carry(tunnelcap_lane *lane, tunnelcap_bur
     }
     if (run.jobs != 0)
         jobs(&run);
+    tunnelcap_i_sample_end(&run, pick, i);
     TUNNELCAP_I_STORE_REL(run.table->seats[lane->slot].seen, 0);
     burst->pkt_done = i;
     burst->result_count = run.results;

@@ -215,6 +215,7 @@ int32_t tunnelcap_table_tick(tunnelcap_table *table, tunnelcap_lane *lane, tunne
     run.view = tunnelcap_i_current(table);
     *next_ns = UINT64_MAX;
     tunnelcap_i_watch_tick(&run, next_ns);
+    tunnelcap_i_history_tick(table, burst->now_ns, next_ns);
     tick_paths(&run, next_ns);
     burst->pkt_done = 0;
     burst->spare_used = run.spares;

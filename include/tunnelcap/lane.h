@@ -39,6 +39,13 @@ typedef struct tunnelcap_lane_config {
     uint32_t key_slots; /**< With a crypto provider: keys that it keeps ready, 1 to 2^20. A lane
                              that uses more SAs in turn loads keys again. Default 64. */
     uint32_t events;    /**< Events that wait at most to be read, 0 to 65536; default 64. */
+    uint32_t samples;   /**< Records of packets that wait at most to be read, 0 to 2^20; default 0.
+                             96 bytes each; see sample.h. */
+    uint32_t sample_rate;   /**< N: 1 in so many packets is recorded, to 2^20; 0, the default:
+                                 none. */
+    uint32_t sample_target; /**< Records a second, to 2^20: N, which begins with `sample_rate`, is
+                                 doubled and halved so that there are half to twice as many. 0, the
+                                 default: N is fixed. */
 } tunnelcap_lane_config;
 
 /** What an event says; see tunnelcap_event. */

@@ -15,6 +15,7 @@
 #include <tunnelcap/burst.h>
 #include <tunnelcap/esp.h>
 #include <tunnelcap/gre.h>
+#include <tunnelcap/history.h>
 #include <tunnelcap/ipip.h>
 #include <tunnelcap/mss.h>
 #include <tunnelcap/peek.h>
@@ -77,6 +78,11 @@ typedef struct tunnelcap_table_config {
                            sqrt(p (1 - p) / buckets): with 1024, two equal tunnels get
                            50 % +- 1.6 %. */
     uint32_t region;  /**< Where this server is, 0 to 63; default 0: see tunnelcap_route. */
+    uint32_t histories; /**< Most tunnels whose history is kept, to 2^20; default 0. See
+                             tunnelcap_table_keep_history(). */
+    /** How many closed buckets a history keeps, as in tunnelcap_history_config, whose defaults it
+     *  has: 80 bytes each, some 235 KiB for each tunnel. */
+    uint32_t history_keep[TUNNELCAP_HISTORY_SPANS];
 } tunnelcap_table_config;
 
 /**

@@ -24,6 +24,7 @@
 #include <tunnelcap/peek.h>
 #include <tunnelcap/pmtu.h>
 #include <tunnelcap/reassembly.h>
+#include <tunnelcap/sample.h>
 #include <tunnelcap/selector.h>
 #include <tunnelcap/status.h>
 #include <tunnelcap/table.h>

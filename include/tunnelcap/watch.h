@@ -172,6 +172,59 @@ TUNNELCAP_API int32_t tunnelcap_table_answer(tunnelcap_table *table, const tunne
 TUNNELCAP_API int32_t tunnelcap_table_get_health(const tunnelcap_table *table, uint64_t id,
                                                  tunnelcap_health_info *info, uint32_t size);
 
+/**
+ * Keep the history of a tunnel, from the next tunnelcap_table_tick() on: what it carries second by
+ * second, minute by minute and hour by hour, and its health, 0, 0.5 or 1. Bytes are those of inner
+ * packets. A tunnel that is not watched counts as healthy.
+ *
+ * The tick takes the counters once a second; where it comes late, its buckets say so. Its clock
+ * should count from the epoch of UNIX and never leap, so that buckets begin at full minutes. The
+ * history outlives changes of the tunnel and ends when it is removed.
+ *
+ * @param table a table
+ * @param id    a tunnel of the committed table
+ * @retval TUNNELCAP_OK          it is kept; also if it was before
+ * @retval TUNNELCAP_E_INVALID   table is NULL
+ * @retval TUNNELCAP_E_NOT_FOUND no such tunnel
+ * @retval TUNNELCAP_E_FULL      as many histories as configured are kept
+ *
+ * Threads  the table's writer
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_keep_history(tunnelcap_table *table, uint64_t id);
+
+/**
+ * Keep the history of a tunnel no longer, and forget it.
+ *
+ * @param table a table
+ * @param id    a tunnel's id
+ * @retval TUNNELCAP_OK          done
+ * @retval TUNNELCAP_E_INVALID   table is NULL
+ * @retval TUNNELCAP_E_NOT_FOUND none was kept
+ *
+ * Threads  the table's writer
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_drop_history(tunnelcap_table *table, uint64_t id);
+
+/**
+ * Look at the history of a tunnel, to be read by tunnelcap_history_get() and
+ * tunnelcap_history_percentile().
+ *
+ * @param table   a table
+ * @param id      a tunnel's id
+ * @param history receives the history, which lies in the table and is valid up to the next
+ *                tunnelcap_table_tick() or tunnelcap_table_drop_history(); untouched on failure
+ * @retval TUNNELCAP_OK          *history is set
+ * @retval TUNNELCAP_E_INVALID   a pointer is NULL
+ * @retval TUNNELCAP_E_NOT_FOUND none is kept
+ *
+ * Threads  the table's writer
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_get_history(const tunnelcap_table *table, uint64_t id,
+                                                  const tunnelcap_history **history);
+
 #ifdef __cplusplus
 }
 #endif

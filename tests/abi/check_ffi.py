@@ -57,13 +57,15 @@ class GreRx(Structure):
 class LaneConfig(Structure):
     _fields_ = [("size", c_uint32), ("flags", c_uint32), ("index", c_uint16),
                 ("count", c_uint16), ("max_burst", c_uint32), ("key_slots", c_uint32),
-                ("events", c_uint32)]
+                ("events", c_uint32), ("samples", c_uint32), ("sample_rate", c_uint32),
+                ("sample_target", c_uint32)]
 
 
 class TableConfig(Structure):
     _fields_ = [(name, c_uint32) for name in (
         "size", "flags", "tunnels", "routes", "lanes", "sas", "changes", "paths", "details",
-        "watched", "vrfs", "nodes", "groups", "buckets", "region")]
+        "watched", "vrfs", "nodes", "groups", "buckets", "region", "histories",
+        "keep0", "keep1", "keep2", "keep3")]
 
 
 class Route(Structure):

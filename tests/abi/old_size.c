@@ -538,7 +538,7 @@ int main(void)
     } structs[] = {
         {"tunnelcap_gre_config", use_gre, 96, 96, 1},
         {"tunnelcap_ipip_config", use_ipip, 72, 72, 1},
-        {"tunnelcap_lane_config", use_lane, 24, 24, 1},
+        {"tunnelcap_lane_config", use_lane, 36, 36, 1},
         {"tunnelcap_health_config", use_health, 56, 56, 1},
         {"tunnelcap_health_info", use_health_info, 80, 80, 0},
         {"tunnelcap_history_config", use_history, 24, 24, 1},
@@ -547,7 +547,7 @@ int main(void)
         {"tunnelcap_mss_config", use_mss, 24, 24, 1},
         {"tunnelcap_fragment_config", use_fragment, 16, 16, 1},
         {"tunnelcap_reassembly_config", use_reassembly, 32, 32, 1},
-        {"tunnelcap_table_config", use_table, 60, 60, 1},
+        {"tunnelcap_table_config", use_table, 80, 80, 1},
         {"tunnelcap_watch", use_watch, 56, 56, 1},
         {"tunnelcap_tunnel", use_tunnel, 104, 104, 1},
         {"tunnelcap_route", use_route, 64, 64, 1},

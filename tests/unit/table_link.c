@@ -68,6 +68,12 @@ void table_link_set(table_link *link, uint32_t end, const tunnelcap_tunnel *poli
 
 void table_link_open(table_link *link, uint32_t kind, const tunnelcap_tunnel policies[2])
 {
+    table_link_open_as(link, kind, policies, NULL);
+}
+
+void table_link_open_as(table_link *link, uint32_t kind, const tunnelcap_tunnel policies[2],
+                        const tunnelcap_table_config *near)
+{
     static const uint32_t mtus[LINK_KINDS] = {1476, 1456, 1468, 1480, 1446, 1418};
     memset(link, 0, sizeof(*link));
     test_toy_init(&link->toy);
@@ -76,7 +82,10 @@ void table_link_open(table_link *link, uint32_t kind, const tunnelcap_tunnel pol
     if (is_esp(kind))
         make_sas(link);
     for (uint32_t end = 0; end < 2; end++) {
-        link->tables[end] = test_table_new(4, 8, 1);
+        if (end == 0 && near != NULL)
+            test_ok(tunnelcap_table_new(near, test_seed, test_alloc(), &link->tables[end]));
+        else
+            link->tables[end] = test_table_new(4, 8, 1);
         link->lanes[end] = test_crypto_lane(&link->toy.crypto, 8);
         test_ok(tunnelcap_table_attach(link->tables[end], link->lanes[end]));
         table_link_set(link, end, &policies[end]);

@@ -29,6 +29,9 @@ typedef struct table_link {
 void table_link_policies(tunnelcap_tunnel policies[2]);
 
 void table_link_open(table_link *link, uint32_t kind, const tunnelcap_tunnel policies[2]);
+/* The same with a near table of this configuration, or the usual one if it is NULL. */
+void table_link_open_as(table_link *link, uint32_t kind, const tunnelcap_tunnel policies[2],
+                        const tunnelcap_table_config *near);
 void table_link_close(table_link *link);
 
 /* Let the far end reassemble. */

@@ -78,18 +78,26 @@ START_TEST(init_refuses_what_it_documents)
         tunnelcap_lane_config config;
         int32_t want;
     } rows[] = {
-        {{sizeof(tunnelcap_lane_config) - 1, 0, 0, 1, 32, 64, 64}, TUNNELCAP_E_VERSION},
-        {{sizeof(tunnelcap_lane_config), 1, 0, 1, 32, 64, 64}, TUNNELCAP_E_FLAGS},
-        {{sizeof(tunnelcap_lane_config), 0, 0, 0, 32, 64, 64}, TUNNELCAP_E_RANGE},
-        {{sizeof(tunnelcap_lane_config), 0, 0, 257, 32, 64, 64}, TUNNELCAP_E_RANGE},
-        {{sizeof(tunnelcap_lane_config), 0, 1, 1, 32, 64, 64}, TUNNELCAP_E_RANGE},
-        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 0, 64, 64}, TUNNELCAP_E_RANGE},
-        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 1025, 64, 64}, TUNNELCAP_E_RANGE},
-        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 32, 0, 64}, TUNNELCAP_E_RANGE},
-        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 32, (1u << 20) + 1, 64}, TUNNELCAP_E_RANGE},
-        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 1024, 1u << 20, 64}, TUNNELCAP_OK},
-        {{sizeof(tunnelcap_lane_config), 0, 255, 256, 1, 1, 0}, TUNNELCAP_OK},
-        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 32, 64, 65537}, TUNNELCAP_E_RANGE},
+        {{sizeof(tunnelcap_lane_config) - 1, 0, 0, 1, 32, 64, 64, 0, 0, 0}, TUNNELCAP_E_VERSION},
+        {{sizeof(tunnelcap_lane_config), 1, 0, 1, 32, 64, 64, 0, 0, 0}, TUNNELCAP_E_FLAGS},
+        {{sizeof(tunnelcap_lane_config), 0, 0, 0, 32, 64, 64, 0, 0, 0}, TUNNELCAP_E_RANGE},
+        {{sizeof(tunnelcap_lane_config), 0, 0, 257, 32, 64, 64, 0, 0, 0}, TUNNELCAP_E_RANGE},
+        {{sizeof(tunnelcap_lane_config), 0, 1, 1, 32, 64, 64, 0, 0, 0}, TUNNELCAP_E_RANGE},
+        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 0, 64, 64, 0, 0, 0}, TUNNELCAP_E_RANGE},
+        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 1025, 64, 64, 0, 0, 0}, TUNNELCAP_E_RANGE},
+        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 32, 0, 64, 0, 0, 0}, TUNNELCAP_E_RANGE},
+        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 32, (1u << 20) + 1, 64, 0, 0, 0},
+         TUNNELCAP_E_RANGE},
+        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 1024, 1u << 20, 64, 0, 0, 0}, TUNNELCAP_OK},
+        {{sizeof(tunnelcap_lane_config), 0, 255, 256, 1, 1, 0, 0, 0, 0}, TUNNELCAP_OK},
+        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 32, 64, 65537, 0, 0, 0}, TUNNELCAP_E_RANGE},
+        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 32, 64, 0, (1u << 20) + 1, 0, 0},
+         TUNNELCAP_E_RANGE},
+        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 32, 64, 0, 0, (1u << 20) + 1, 0},
+         TUNNELCAP_E_RANGE},
+        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 32, 64, 0, 0, 0, (1u << 20) + 1},
+         TUNNELCAP_E_RANGE},
+        {{sizeof(tunnelcap_lane_config), 0, 0, 1, 32, 64, 0, 10, 1u << 20, 1u << 20}, TUNNELCAP_OK},
     };
     for (size_t i = 0; i < TEST_COUNT(rows); i++) {
         tunnelcap_lane *lane = NULL;
@@ -104,7 +112,7 @@ START_TEST(init_refuses_what_it_documents)
     struct {
         tunnelcap_lane_config known;
         uint8_t tail[12];
-    } newer = {{sizeof(newer), 0, 0, 1, 32, 64, 64}, {0}};
+    } newer = {{sizeof(newer), 0, 0, 1, 32, 64, 64, 0, 0, 0}, {0}};
     ck_assert_uint_ne(tunnelcap_lane_size(&newer.known, NULL), 0);
     newer.tail[11] = 1;
     ck_assert_uint_eq(tunnelcap_lane_size(&newer.known, NULL), 0);
@@ -119,7 +127,7 @@ START_TEST(lanes_share_the_identifications_without_overlap)
         static uint8_t owner[65536];
         memset(owner, 0, sizeof(owner));
         for (uint16_t index = 0; index < count; index++) {
-            tunnelcap_lane_config config = {sizeof(config), 0, index, count, 32, 64, 64};
+            tunnelcap_lane_config config = {sizeof(config), 0, index, count, 32, 64, 64, 0, 0, 0};
             tunnelcap_lane *lane = NULL;
             ck_assert_status(tunnelcap_lane_new(&config, test_seed, NULL, test_alloc(), &lane),
                              TUNNELCAP_OK);

@@ -21,6 +21,9 @@ START_TEST(config_init_fills_the_documented_defaults)
     want.vrfs = 16;
     want.groups = 64;
     want.buckets = 1024;
+    want.history_keep[0] = want.history_keep[1] = 120;
+    want.history_keep[2] = 2016;
+    want.history_keep[3] = 744;
     test_ok(tunnelcap_table_config_init(&config, sizeof(config)));
     ck_assert_mem_eq(&config, &want, sizeof(want));
     ck_assert_uint_ne(tunnelcap_table_size(&config), 0);
@@ -122,6 +125,9 @@ START_TEST(init_refuses_what_it_documents)
         {offsetof(tunnelcap_table_config, buckets), 96, TUNNELCAP_E_RANGE},
         {offsetof(tunnelcap_table_config, buckets), 1u << 17, TUNNELCAP_E_RANGE},
         {offsetof(tunnelcap_table_config, region), 64, TUNNELCAP_E_RANGE},
+        {offsetof(tunnelcap_table_config, histories), (1u << 20) + 1, TUNNELCAP_E_RANGE},
+        {offsetof(tunnelcap_table_config, history_keep), 0, TUNNELCAP_E_RANGE},
+        {offsetof(tunnelcap_table_config, history_keep) + 12, 100001, TUNNELCAP_E_RANGE},
     };
     tunnelcap_table *table = NULL;
     for (size_t i = 0; i < TEST_COUNT(rows); i++) {

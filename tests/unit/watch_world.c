@@ -6,12 +6,17 @@ const uint8_t watch_key[TUNNELCAP_PROBE_KEY] = {9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 1,
 
 void watch_open(watch_world *w, uint32_t kind)
 {
+    watch_open_as(w, kind, NULL);
+}
+
+void watch_open_as(watch_world *w, uint32_t kind, const tunnelcap_table_config *near)
+{
     static const char *const ways[2] = {"10.255.0.0/31", "fd00:ff::/127"};
     tunnelcap_tunnel policies[2];
     memset(w, 0, sizeof(*w));
     w->rtt_ns = 20 * WATCH_MS;
     table_link_policies(policies);
-    table_link_open(&w->link, kind, policies);
+    table_link_open_as(&w->link, kind, policies, near);
     /* The far router sends back what is addressed to the near end's address. */
     test_ok(tunnelcap_table_begin(w->link.tables[1]));
     for (uint32_t six = 0; six < 2; six++) {

@@ -33,6 +33,7 @@ typedef struct watch_world {
 
 /* Open a link of this kind; near is WATCH_SERVER. */
 void watch_open(watch_world *w, uint32_t kind);
+void watch_open_as(watch_world *w, uint32_t kind, const tunnelcap_table_config *near);
 void watch_close(watch_world *w);
 
 extern const uint8_t watch_key[TUNNELCAP_PROBE_KEY];

@@ -111,6 +111,7 @@ static unsigned touch_all(void)
     TOUCH(tunnelcap_lane_free);
     TOUCH(tunnelcap_lane_init);
     TOUCH(tunnelcap_lane_new);
+    TOUCH(tunnelcap_lane_samples);
     TOUCH(tunnelcap_lane_size);
     TOUCH(tunnelcap_mss_clamp);
     TOUCH(tunnelcap_mss_config_init);
@@ -159,16 +160,19 @@ static unsigned touch_all(void)
     TOUCH(tunnelcap_table_config_init);
     TOUCH(tunnelcap_table_decap);
     TOUCH(tunnelcap_table_detach);
+    TOUCH(tunnelcap_table_drop_history);
     TOUCH(tunnelcap_table_encap);
     TOUCH(tunnelcap_table_export_pmtu);
     TOUCH(tunnelcap_table_fini);
     TOUCH(tunnelcap_table_free);
     TOUCH(tunnelcap_table_get_health);
+    TOUCH(tunnelcap_table_get_history);
     TOUCH(tunnelcap_table_get_info);
     TOUCH(tunnelcap_table_get_pmtu);
     TOUCH(tunnelcap_table_get_stats);
     TOUCH(tunnelcap_table_import_pmtu);
     TOUCH(tunnelcap_table_init);
+    TOUCH(tunnelcap_table_keep_history);
     TOUCH(tunnelcap_table_new);
     TOUCH(tunnelcap_table_reasons);
     TOUCH(tunnelcap_table_remove);
