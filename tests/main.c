@@ -87,6 +87,7 @@ static const struct {
     {"table_threads", test_table_threads_suite},
     {"threads", test_threads_suite},
     {"top", test_top_suite},
+    {"traffic", test_traffic_suite},
     {"transform", test_transform_suite},
     {"version", test_version_suite},
     {"wire", test_wire_suite},

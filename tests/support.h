@@ -108,6 +108,7 @@ Suite *test_table_storm_suite(void);
 Suite *test_table_threads_suite(void);
 Suite *test_threads_suite(void);
 Suite *test_top_suite(void);
+Suite *test_traffic_suite(void);
 Suite *test_transform_suite(void);
 Suite *test_version_suite(void);
 Suite *test_wire_suite(void);

@@ -29,6 +29,7 @@
 #include <tunnelcap/status.h>
 #include <tunnelcap/table.h>
 #include <tunnelcap/top.h>
+#include <tunnelcap/traffic.h>
 #include <tunnelcap/tunnel.h>
 #include <tunnelcap/version.h>
 #include <tunnelcap/watch.h>

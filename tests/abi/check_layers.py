@@ -24,7 +24,7 @@ LAYERS = [
     ["outer"],
     ["gre", "ipip", "esp", "mss", "peek", "icmp", "pmtu", "health", "history", "top", "fragment", "gso",
      "reassembly"],
-    ["tunnel", "burst", "watch"],
+    ["tunnel", "burst", "watch", "traffic"],
     ["routes"],
     ["table"],
 ]

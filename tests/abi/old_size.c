@@ -507,6 +507,21 @@ static int32_t use_icmp_result(uint32_t size, uint8_t tail)
     return status == TUNNELCAP_E_ICMP ? TUNNELCAP_OK : status;
 }
 
+static int32_t use_traffic(uint32_t size, uint8_t tail)
+{
+    tunnelcap_traffic_config *config = block(size);
+    tunnelcap_traffic *traffic = NULL;
+    int32_t status = tunnelcap_traffic_config_init(config, size);
+
+    if (status == TUNNELCAP_OK) {
+        ((uint8_t *)config)[size - 1] |= tail;
+        status = tunnelcap_traffic_new(config, seed, NULL, &traffic);
+        tunnelcap_traffic_free(traffic);
+    }
+    free(config);
+    return status;
+}
+
 static int32_t use_watch(uint32_t size, uint8_t tail)
 {
     tunnelcap_watch *watch = block(size);
@@ -543,6 +558,7 @@ int main(void)
         {"tunnelcap_health_info", use_health_info, 80, 80, 0},
         {"tunnelcap_history_config", use_history, 24, 24, 1},
         {"tunnelcap_history_bucket", use_history_bucket, 120, 120, 0},
+        {"tunnelcap_traffic_config", use_traffic, 20, 20, 1},
         {"tunnelcap_top_config", use_top, 16, 16, 1},
         {"tunnelcap_mss_config", use_mss, 24, 24, 1},
         {"tunnelcap_fragment_config", use_fragment, 16, 16, 1},

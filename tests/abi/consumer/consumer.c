@@ -204,6 +204,15 @@ static unsigned touch_all(void)
     TOUCH(tunnelcap_top_list);
     TOUCH(tunnelcap_top_new);
     TOUCH(tunnelcap_top_size);
+    TOUCH(tunnelcap_traffic_add);
+    TOUCH(tunnelcap_traffic_clear);
+    TOUCH(tunnelcap_traffic_config_init);
+    TOUCH(tunnelcap_traffic_fini);
+    TOUCH(tunnelcap_traffic_free);
+    TOUCH(tunnelcap_traffic_init);
+    TOUCH(tunnelcap_traffic_list);
+    TOUCH(tunnelcap_traffic_new);
+    TOUCH(tunnelcap_traffic_size);
     TOUCH(tunnelcap_transform_check);
     TOUCH(tunnelcap_tunnel_init);
     TOUCH(tunnelcap_version);
