@@ -90,6 +90,7 @@ static const struct {
     {"traffic", test_traffic_suite},
     {"transform", test_transform_suite},
     {"version", test_version_suite},
+    {"watch_threads", test_watch_threads_suite},
     {"wire", test_wire_suite},
 };
 

@@ -111,6 +111,7 @@ Suite *test_top_suite(void);
 Suite *test_traffic_suite(void);
 Suite *test_transform_suite(void);
 Suite *test_version_suite(void);
+Suite *test_watch_threads_suite(void);
 Suite *test_wire_suite(void);
 
 /* ---- memory ---- */
