@@ -474,6 +474,12 @@ void tunnelcap_i_sas_drop(tunnelcap_table *table, const tunnelcap_i_view *view, 
  * until it is set anew or the tunnel is removed. */
 void tunnelcap_i_penalize(tunnelcap_table *table, uint32_t place, uint32_t penalty);
 
+/* What that is in a view. */
+static inline uint32_t tunnelcap_i_penalty_at(const tunnelcap_i_view *view, uint32_t place)
+{
+    return view->routes.penalties[place] * (uint32_t)TUNNELCAP_I_PENALTY_STEP;
+}
+
 /* Do to a view what has been checked before. */
 void tunnelcap_i_link(tunnelcap_table *table, const tunnelcap_i_view *view, uint32_t place,
                       uint32_t slot);

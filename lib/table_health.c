@@ -211,6 +211,7 @@ static void forget(tunnelcap_i_watching *watching, uint32_t index)
 
 int32_t tunnelcap_table_unwatch(tunnelcap_table *table, uint64_t id)
 {
+    const tunnelcap_i_tunnel *tunnel;
     tunnelcap_i_watch *w;
 
     if (table == NULL)
@@ -218,10 +219,13 @@ int32_t tunnelcap_table_unwatch(tunnelcap_table *table, uint64_t id)
     w = watch_of(table, id);
     if (w == NULL)
         return TUNNELCAP_E_NOT_FOUND;
-    w->has_ended = 1;
-    w->due_ns = 0;
-    if (w->penalty == 0)
+    tunnel = tunnel_of(table, id);
+    if (tunnel == NULL || tunnelcap_i_penalty_at(tunnelcap_i_current(table), tunnel->place) == 0) {
         forget(&table->watching, (uint32_t)(w - table->watching.watches));
+        return TUNNELCAP_OK;
+    }
+    w->has_ended = 1;
+    table->watching.routes_wait = 1;
     return TUNNELCAP_OK;
 }
 
@@ -343,14 +347,12 @@ static void tell_state(const tunnelcap_i_run *run, const tunnelcap_i_tunnel *tun
     tunnelcap_i_lane_tell(run->lane, &event);
 }
 
-/* Do for one watch what time demands; 0 if that has to wait for room. */
+/* Probe and judge a tunnel, for whose watch it is time; 0 if that has to wait for room. */
 static uint32_t tick_watch(tunnelcap_i_run *run, tunnelcap_i_watch *w, tunnelcap_i_tunnel *tunnel)
 {
     uint64_t now_ns = run->burst->now_ns;
     tunnelcap_health_due due;
 
-    if (w->has_ended || now_ns < w->due_ns)
-        return 1;
     if (!has_room(run)) /* one that could not be sent would only seem to be lost */
         return 0;
     if (!w->is_begun) {
@@ -366,6 +368,62 @@ static uint32_t tick_watch(tunnelcap_i_run *run, tunnelcap_i_watch *w, tunnelcap
     return w->unsent == 0;
 }
 
+/* What the routes of a watched tunnel should have. */
+static uint32_t penalty_due(const tunnelcap_i_watch *w)
+{
+    return w->has_ended ? 0 : tunnelcap_health_penalty(w->state);
+}
+
+/* Do for one watch what time demands; 0 if that has to wait for room. */
+static uint32_t tick_index(tunnelcap_i_run *run, uint32_t index)
+{
+    tunnelcap_i_watching *watching = &run->table->watching;
+    tunnelcap_i_watch *w = &watching->watches[index];
+    uint32_t entry;
+    uint32_t done;
+
+    if (w->has_ended || run->burst->now_ns < w->due_ns)
+        return 1;
+    entry = tunnelcap_i_find_id(run->table, run->view, watching->ids.ids[index]);
+    if (entry == 0) { /* the tunnel is gone, and its routes with it */
+        forget(watching, index);
+        return 1;
+    }
+    done = tick_watch(run, w, tunnelcap_i_tunnel_in(run->table, run->view, entry - 1));
+    if (tunnelcap_i_penalty_at(run->view, entry - 1) != penalty_due(w))
+        watching->routes_wait = 1;
+    return done;
+}
+
+/* Move the routes of all tunnels whose state asks for it, by a change of the table. */
+static void move_routes(tunnelcap_table *table, uint64_t now_ns, uint64_t *next_ns)
+{
+    tunnelcap_i_watching *watching = &table->watching;
+
+    if (!watching->routes_wait)
+        return;
+    if (tunnelcap_table_begin(table) != TUNNELCAP_OK) {
+        if (now_ns + RETRY_NS < *next_ns)
+            *next_ns = now_ns + RETRY_NS;
+        return;
+    }
+    for (uint32_t i = 0; i < watching->ids.cap; i++) {
+        const tunnelcap_i_watch *w = &watching->watches[i];
+        uint32_t entry;
+
+        if (watching->ids.ids[i] == 0)
+            continue;
+        entry = tunnelcap_i_find_id(table, tunnelcap_i_changing(table), watching->ids.ids[i]);
+        if (entry != 0 &&
+            tunnelcap_i_penalty_at(tunnelcap_i_changing(table), entry - 1) != penalty_due(w))
+            tunnelcap_i_penalize(table, entry - 1, penalty_due(w));
+        if (w->has_ended)
+            forget(watching, i);
+    }
+    tunnelcap_table_commit(table, NULL);
+    watching->routes_wait = 0;
+}
+
 void tunnelcap_i_watch_tick(tunnelcap_i_run *run, uint64_t *next_ns)
 {
     tunnelcap_i_watching *watching = &run->table->watching;
@@ -373,28 +431,17 @@ void tunnelcap_i_watch_tick(tunnelcap_i_run *run, uint64_t *next_ns)
     uint32_t index = watching->next;
 
     for (uint32_t i = 0; i < cap; i++, index = index + 1 < cap ? index + 1 : 0) {
-        tunnelcap_i_watch *w = &watching->watches[index];
-        uint32_t entry;
-
         if (watching->ids.ids[index] == 0)
             continue;
-        entry = tunnelcap_i_find_id(run->table, run->view, watching->ids.ids[index]);
-        if (entry == 0) { /* the tunnel is gone, and its routes with it */
-            forget(watching, index);
-            continue;
-        }
-        if (w->place != entry - 1) { /* made anew */
-            w->place = entry - 1;
-            w->penalty = 0;
-        }
-        if (!tick_watch(run, w, tunnelcap_i_tunnel_in(run->table, run->view, entry - 1))) {
+        if (!tick_index(run, index)) {
             *next_ns = run->burst->now_ns; /* at once, with room */
             break;
         }
-        if (w->has_ended && w->penalty == 0)
-            forget(watching, index);
-        else if (!w->has_ended && w->due_ns < *next_ns)
-            *next_ns = w->due_ns;
+        if (watching->ids.ids[index] != 0 && !watching->watches[index].has_ended &&
+            watching->watches[index].due_ns < *next_ns)
+            *next_ns = watching->watches[index].due_ns;
     }
     watching->next = index;
+    move_routes(run->table, run->burst->now_ns, next_ns);
+    run->view = tunnelcap_i_current(run->table);
 }

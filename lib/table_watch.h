@@ -21,8 +21,6 @@ typedef struct tunnelcap_i_watch {
     tunnelcap_health *health;
     uint64_t due_ns;    /* when the tick has to look again */
     uint32_t state;     /* that was told last */
-    uint32_t penalty;   /* that its routes have, */
-    uint32_t place;     /* by the tunnel's place */
     uint32_t seq;       /* health's number of the first probe that is due and not sent */
     uint32_t unsent;    /* how many are */
     uint32_t base;      /* number of the first probe: no old answer fits after a restart */
@@ -38,7 +36,8 @@ typedef struct tunnelcap_i_watching {
     uint8_t *healths;           /* the same */
     size_t health_size;
     uint64_t server;
-    uint32_t next; /* index where the next tick begins */
+    uint32_t next;        /* index where the next tick begins */
+    uint32_t routes_wait; /* 1: some penalties are not yet what states ask for */
 } tunnelcap_i_watching;
 
 /* Place what watching `cap` tunnels takes; for size and init alike. */

@@ -72,12 +72,12 @@ typedef struct tunnelcap_table_config {
     uint32_t groups; /**< Most different lists of two and more tunnels, with priorities and weights,
                           that prefixes have, up to 2^20; default 64. One list serves any number of
                           prefixes. 4 KiB and 8 bytes for each bucket. */
-    uint32_t buckets; /**< How finely flows are shared: into so many parts, a power of two from 64
-                         to 65536; default 1024. A tunnel's share is less than one part off; with
-                           ::TUNNELCAP_TABLE_RENDEZVOUS a share p has a standard deviation of
-                           sqrt(p (1 - p) / buckets): with 1024, two equal tunnels get
-                           50 % +- 1.6 %. */
-    uint32_t region;  /**< Where this server is, 0 to 63; default 0: see tunnelcap_route. */
+    uint32_t buckets;   /**< How finely flows are shared: into so many parts, a power of two from 64
+                           to 65536; default 1024. A tunnel's share is less than one part off; with
+                             ::TUNNELCAP_TABLE_RENDEZVOUS a share p has a standard deviation of
+                             sqrt(p (1 - p) / buckets): with 1024, two equal tunnels get
+                             50 % +- 1.6 %. */
+    uint32_t region;    /**< Where this server is, 0 to 63; default 0: see tunnelcap_route. */
     uint32_t histories; /**< Most tunnels whose history is kept, to 2^20; default 0. See
                              tunnelcap_table_keep_history(). */
     /** How many closed buckets a history keeps, as in tunnelcap_history_config, whose defaults it

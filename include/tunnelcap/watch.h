@@ -87,8 +87,10 @@ TUNNELCAP_API int32_t tunnelcap_table_set_prober(tunnelcap_table *table, uint64_
  * Watch a tunnel, or watch it in another way: its health begins anew.
  *
  * From the next tunnelcap_table_tick() on, probes go through it, and as long as it is not healthy,
- * tunnelcap_health_penalty() of its state is added to the priority of its routes. The watch
- * outlives changes of the tunnel and ends when it is removed.
+ * tunnelcap_health_penalty() of its state is added to the priority of its routes: by a change of
+ * the table that the tick makes and commits itself, or where that is not possible because another
+ * change is under way or a lane is still in an old burst, by a later tick, which it asks for. The
+ * watch outlives changes of the tunnel and ends when it is removed.
  *
  * @param table  a table
  * @param id     a tunnel of the committed table

@@ -3,6 +3,8 @@
 /* The health of tunnels in a table: probes through every kind of tunnel, answers, strangers. */
 #include "watch_world.h"
 
+#include <stdio.h>
+
 enum { DOWN = TUNNELCAP_HEALTH_DOWN, DEGRADED, HEALTHY };
 
 static watch_world w;
@@ -574,6 +576,186 @@ START_TEST(watch_ends_with_its_tunnel_and_its_place_is_free)
 }
 END_TEST
 
+/* ---- failover ---- */
+
+/* Two tunnels of one customer, each with its own path, and flows over both. */
+enum { FLOWS = 200 };
+
+typedef struct pair {
+    tunnelcap_table *table;
+    tunnelcap_lane *lane;
+    uint64_t now_ns, next_ns;
+    bool is_cut[3]; /* by tunnel */
+} pair;
+
+static pair p;
+
+static void open_pair(void)
+{
+    memset(&p, 0, sizeof(p));
+    tunnelcap_health_config high = watch_high();
+    tunnelcap_watch watch = watch_of(TUNNELCAP_ECHO_REPLY, TUNNELCAP_WATCH_UNIDIRECTIONAL);
+    p.table = test_table_new(4, 16, 1);
+    p.lane = test_table_lane(p.table);
+    test_ok(tunnelcap_table_set_prober(p.table, WATCH_SERVER, watch_key));
+    test_ok(tunnelcap_table_begin(p.table));
+    for (unsigned id = 1; id <= 2; id++) {
+        tunnelcap_route route = test_route("10.0.0.0/8", id);
+        test_ok(world_set_gre(p.table, id, id));
+        test_ok(tunnelcap_table_set_route(p.table, &route));
+    }
+    test_ok(tunnelcap_table_commit(p.table, NULL));
+    for (unsigned id = 1; id <= 2; id++)
+        test_ok(tunnelcap_table_watch(p.table, id, &watch, &high));
+}
+
+/* A tick; what it sends comes back from the other end outside the tunnel, unless that is cut. */
+static void pair_tick(void)
+{
+    tunnelcap_event event;
+    world_call_open(&call, 8, CALL_HEADROOM, 256);
+    call.burst.now_ns = p.now_ns;
+    test_ok(tunnelcap_table_tick(p.table, p.lane, &call.burst, &p.next_ns));
+    for (uint32_t i = 0; i < call.burst.result_count; i++) {
+        tunnelcap_result result;
+        const tunnelcap_pkt *probe = world_call_pkt(&call, i);
+        if (p.is_cut[call.results[i].tunnel])
+            continue;
+        tunnelcap_pkt back = test_pkt(probe->buf + probe->off + 24, probe->len - 24, 0);
+        test_ok(test_table_one(p.lane, TUNNELCAP_DECAP, &back, NULL, &result));
+        ck_assert_uint_eq(result.action, TUNNELCAP_DO_LOCAL);
+        test_pkt_free(&back);
+    }
+    world_call_close(&call);
+    while (tunnelcap_lane_events(p.lane, &event, 1, NULL) == 1) {
+        if (event.kind == TUNNELCAP_EVENT_PROBE) {
+            ck_assert_int_ge(tunnelcap_table_answer(p.table, &event, p.now_ns), TUNNELCAP_OK);
+            p.next_ns = p.now_ns;
+        }
+    }
+}
+
+static void pair_run(uint64_t until_ns)
+{
+    for (; p.next_ns <= until_ns; pair_tick())
+        p.now_ns = p.next_ns > p.now_ns ? p.next_ns : p.now_ns + 1000;
+    p.now_ns = until_ns;
+}
+
+/* How many flows take tunnel 2; which ones, as bits. */
+static uint32_t flows_of_2(uint8_t takes[FLOWS])
+{
+    uint32_t count = 0;
+    for (uint32_t f = 0; f < FLOWS; f++) {
+        char dst[32];
+        snprintf(dst, sizeof(dst), "10.7.%u.9", f);
+        takes[f] = (uint8_t)world_taker(p.lane, dst);
+        count += takes[f] == 2;
+    }
+    return count;
+}
+
+static uint32_t state_of(uint64_t id)
+{
+    tunnelcap_health_info info;
+    test_ok(tunnelcap_table_get_health(p.table, id, &info, sizeof(info)));
+    return info.state;
+}
+
+START_TEST(flows_leave_a_tunnel_that_is_down_and_come_back_when_it_is_healthy)
+{
+    uint8_t before[FLOWS], now[FLOWS];
+    open_pair();
+    pair_run(10500 * WATCH_MS);
+    uint32_t share = flows_of_2(before);
+    ck_assert_uint_gt(share, FLOWS / 4);
+    ck_assert_uint_lt(share, FLOWS * 3 / 4);
+    /* The probe of second 11 is lost, and its repetitions: down at 12. */
+    p.is_cut[2] = true;
+    pair_run(11999 * WATCH_MS);
+    ck_assert_uint_eq(flows_of_2(now), share);
+    ck_assert_mem_eq(now, before, sizeof(now));
+    pair_run(12001 * WATCH_MS);
+    ck_assert_uint_eq(state_of(2), DOWN);
+    ck_assert_uint_eq(flows_of_2(now), 0);
+    /* When the other one fails too, both are as good again: routes are never taken away. */
+    pair_run(20500 * WATCH_MS);
+    p.is_cut[1] = true;
+    pair_run(22001 * WATCH_MS);
+    ck_assert_uint_eq(state_of(1), DOWN);
+    ck_assert_uint_eq(flows_of_2(now), share);
+    ck_assert_mem_eq(now, before, sizeof(now));
+    /* Degraded is better than down. */
+    p.is_cut[2] = false;
+    pair_run(23001 * WATCH_MS);
+    ck_assert_uint_eq(state_of(2), DEGRADED);
+    ck_assert_uint_eq(flows_of_2(now), FLOWS);
+    /* Nobody ticks: everything stays as it is. */
+    p.now_ns = 3000 * WATCH_S;
+    ck_assert_uint_eq(flows_of_2(now), FLOWS);
+    p.now_ns = 23002 * WATCH_MS;
+    /* Both healthy: as before, flow by flow. */
+    p.is_cut[1] = false;
+    pair_run(400 * WATCH_S);
+    ck_assert_uint_eq(state_of(1), HEALTHY);
+    ck_assert_uint_eq(state_of(2), HEALTHY);
+    ck_assert_uint_eq(flows_of_2(now), share);
+    ck_assert_mem_eq(now, before, sizeof(now));
+    test_table_end(p.table, p.lane);
+}
+END_TEST
+
+START_TEST(routes_move_later_where_a_change_is_under_way)
+{
+    uint8_t takes[FLOWS];
+    open_pair();
+    p.is_cut[2] = true;
+    pair_run(999 * WATCH_MS);
+    test_ok(tunnelcap_table_begin(p.table));
+    pair_run(1010 * WATCH_MS); /* down at 1 s, and the tick is asked for again and again */
+    ck_assert_uint_eq(state_of(2), DOWN);
+    ck_assert_uint_gt(flows_of_2(takes), 0);
+    ck_assert_uint_le(p.next_ns, 1011 * WATCH_MS);
+    test_ok(tunnelcap_table_commit(p.table, NULL));
+    pair_run(1012 * WATCH_MS);
+    ck_assert_uint_eq(flows_of_2(takes), 0);
+    test_table_end(p.table, p.lane);
+}
+END_TEST
+
+START_TEST(penalty_goes_with_the_watch_and_follows_a_tunnel_made_anew)
+{
+    uint8_t takes[FLOWS];
+    tunnelcap_health_info info;
+    open_pair();
+    p.is_cut[2] = true;
+    pair_run(1001 * WATCH_MS);
+    ck_assert_uint_eq(flows_of_2(takes), 0);
+    /* Replaced, it keeps what it is judged by. */
+    test_ok(tunnelcap_table_begin(p.table));
+    test_ok(world_set_gre(p.table, 2, 3));
+    test_ok(tunnelcap_table_commit(p.table, NULL));
+    ck_assert_uint_eq(flows_of_2(takes), 0);
+    /* Removed and added anew, it is penalized again at the next look. */
+    tunnelcap_route route = test_route("10.0.0.0/8", 2);
+    test_ok(tunnelcap_table_begin(p.table));
+    test_ok(tunnelcap_table_remove(p.table, 2));
+    test_ok(world_set_gre(p.table, 2, 2));
+    test_ok(tunnelcap_table_set_route(p.table, &route));
+    test_ok(tunnelcap_table_commit(p.table, NULL));
+    pair_run(2100 * WATCH_MS);
+    ck_assert_uint_eq(flows_of_2(takes), 0);
+    test_ok(tunnelcap_table_unwatch(p.table, 2));
+    ck_assert_status(tunnelcap_table_get_health(p.table, 2, &info, sizeof(info)),
+                     TUNNELCAP_E_NOT_FOUND);
+    ck_assert_status(tunnelcap_table_unwatch(p.table, 2), TUNNELCAP_E_NOT_FOUND);
+    ck_assert_uint_eq(flows_of_2(takes), 0);
+    pair_tick();
+    ck_assert_uint_gt(flows_of_2(takes), 0);
+    test_table_end(p.table, p.lane);
+}
+END_TEST
+
 Suite *test_table_health_suite(void)
 {
     const TTest *tests[] = {
@@ -593,6 +775,9 @@ Suite *test_table_health_suite(void)
         probes_wait_for_room_and_none_is_lost,
         probe_that_cannot_be_made_is_told_and_fails,
         watch_ends_with_its_tunnel_and_its_place_is_free,
+        flows_leave_a_tunnel_that_is_down_and_come_back_when_it_is_healthy,
+        routes_move_later_where_a_change_is_under_way,
+        penalty_goes_with_the_watch_and_follows_a_tunnel_made_anew,
     };
     return test_suite("table_health", tests, TEST_COUNT(tests));
 }
