@@ -149,6 +149,7 @@ bool config_expects_answers(const config *conf);
 /* What a table is to have room for. */
 typedef struct config_room {
     uint32_t tunnels;
+    uint32_t histories;
     uint32_t routes;
     uint32_t lanes;
 } config_room;

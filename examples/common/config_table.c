@@ -94,6 +94,7 @@ tunnelcap_table *config_make_table(const config *conf, const uint8_t *seed, cons
     capacity.routes = room->routes;
     capacity.lanes = room->lanes;
     capacity.watched = room->tunnels;
+    capacity.histories = room->histories;
     if (capacity.tunnels > FEWEST_SAS / MOST_SAS_EACH)
         capacity.sas = capacity.tunnels * MOST_SAS_EACH;
     int32_t status = tunnelcap_table_new(&capacity, seed, NULL, &table);

@@ -3,6 +3,7 @@
 #include "gateway.h"
 
 #include "address.h"
+#include "records.h"
 #include "reload.h"
 
 #include <errno.h>
@@ -15,6 +16,7 @@
 enum {
     OWN_EVENTS = 7,      /* three signals, notices, the egress queue, two timers */
     ALIVE_S = 20,        /* what RFC 3948 section 4 suggests for NAT keepalives */
+    MORE_HISTORIES = 8,  /* they take much memory */
     LEAST_TUNNELS = 256, /* room in the table, for a configuration that grows */
     LEAST_ROUTES = 1024
 };
@@ -195,6 +197,7 @@ static void on_alive(evutil_socket_t fd, short what, void *arg)
 /* New tunnels may have something to say at once. */
 void gateway_follow_config(gateway *g)
 {
+    records_keep(g);
     limit_egress(g);
     tick_after(g, 0);
     on_alive(-1, 0, g);
@@ -258,6 +261,9 @@ static void choose_room(gateway *g)
     g->room.tunnels = tunnels < LEAST_TUNNELS ? LEAST_TUNNELS : (uint32_t)tunnels;
     g->room.routes = routes < LEAST_ROUTES ? LEAST_ROUTES : (uint32_t)routes;
     g->room.lanes = g->conf->threads + 1;
+    g->room.histories = g->conf->history_tunnels;
+    if (g->room.histories > tunnels + MORE_HISTORIES)
+        g->room.histories = (uint32_t)tunnels + MORE_HISTORIES;
 }
 
 static bool open_shared(gateway *g)
@@ -290,6 +296,7 @@ static bool open_watches(gateway *g)
         status = config_watch(g->table, &g->conf->tunnels[i]);
     if (status != TUNNELCAP_OK)
         log_line("health checks: %s", tunnelcap_status_text(status));
+    records_keep(g);
     return status == TUNNELCAP_OK;
 }
 
@@ -390,6 +397,7 @@ int gateway_run(config *conf, const char *file, const char *control_path)
     }
     g->conf = conf;
     g->file = file;
+    log_set_clock();
     g->started_ms = log_now_ms();
     g->notice.fd = -1;
     if (open_all(g, control_path)) {

@@ -11,6 +11,7 @@
 enum { LINE_INTERVAL_MS = 10000, NS_PER_MS = 1000000, NS_PER_S = 1000000000 };
 
 static _Thread_local FILE *copy;
+static uint64_t ahead_ns; /* how far our clock is ahead of the monotonic one */
 
 void log_copy(FILE *stream)
 {
@@ -44,12 +45,22 @@ void log_text(const char *text)
         fputs(text, copy);
 }
 
-uint64_t log_now_ns(void)
+static uint64_t read_ns(clockid_t clock)
 {
     struct timespec now;
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+void log_set_clock(void)
+{
+    ahead_ns = read_ns(CLOCK_REALTIME) - read_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t log_now_ns(void)
+{
+    return read_ns(CLOCK_MONOTONIC) + ahead_ns;
 }
 
 int64_t log_now_ms(void)

@@ -39,7 +39,9 @@ void log_add(log_tally *sum, const log_tally *tally);
 /* {"ENETUNREACH": 3} */
 json_t *log_tally_json(const log_tally *tally);
 
-/* A clock that never goes back. */
+/* A clock that never goes back nor leaps. From log_set_clock() on, which is called once and before
+ * all else, it counts from 1970, as far as the host knew the time then. */
+void log_set_clock(void);
 uint64_t log_now_ns(void);
 int64_t log_now_ms(void);
 

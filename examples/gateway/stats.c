@@ -3,6 +3,7 @@
 #include "stats.h"
 
 #include "address.h"
+#include "records.h"
 
 enum { ACTIVE_MS = 30000, MOST_REASONS = 64 };
 
@@ -61,7 +62,7 @@ static void add_rates(json_t *object, const gateway *g, uint64_t id)
     json_t *ways[2] = {[TUNNELCAP_ENCAP] = json_object_get(object, "encap"),
                        [TUNNELCAP_DECAP] = json_object_get(object, "decap")};
 
-    if (!records_rates(&g->view.records, id, rates))
+    if (!records_rates(g, id, rates))
         return;
     for (unsigned d = 0; d < 2; d++) {
         set_count(ways[d], "bit_rate", rates[d].bits_now);

@@ -3,6 +3,7 @@
 #include "tunnels_json.h"
 
 #include "gateway.h"
+#include "records.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -117,16 +118,16 @@ static json_t *state_now(const gateway *g, uint64_t id)
 
 /* The newest bucket of each span, as far as there is one. Percentiles take their time, which
  * those who ask for all tunnels may not have. */
-static json_t *summary(const gateway *g, const record *kept, unsigned d, bool billed)
+static json_t *summary(const gateway *g, const config_tunnel *tunnel,
+                       const tunnelcap_history *history, unsigned d, bool billed)
 {
-    const tunnelcap_history *history = kept->history;
     tunnelcap_history_bucket bucket;
     uint64_t rates[3];
     json_t *object = json_object();
 
-    json_object_set_new(object, "tunnelName", json_string(kept->name));
+    json_object_set_new(object, "tunnelName", json_string(tunnel->name));
     json_object_set_new(object, "direction", json_string(directions[d]));
-    json_object_set_new(object, "tunnelState", state_now(g, kept->id));
+    json_object_set_new(object, "tunnelState", state_now(g, tunnel->id));
     for (uint32_t span = 0; span < TUNNELCAP_HISTORY_SPANS; span++) {
         if (tunnelcap_history_get(history, span, 0, &bucket, sizeof bucket) != TUNNELCAP_OK)
             continue;
@@ -184,6 +185,22 @@ static void add_rows(json_t *rows, const question *asked, const tunnelcap_histor
     }
 }
 
+/* Add what is asked for of a tunnel. */
+static void add_tunnel(json_t *tunnels, json_t *rows, const question *asked, const gateway *g,
+                       const config_tunnel *tunnel)
+{
+    const tunnelcap_history *history = records_find(g, tunnel->id);
+
+    if (history == NULL || (asked->tunnel != NULL && strcmp(asked->tunnel, tunnel->name) != 0))
+        return;
+    for (unsigned d = 0; d < DIRECTIONS; d++) {
+        if (asked->direction != NULL && strcmp(asked->direction, directions[d]) != 0)
+            continue;
+        json_array_append_new(tunnels, summary(g, tunnel, history, d, asked->tunnel != NULL));
+        add_rows(rows, asked, history, tunnel->name, d);
+    }
+}
+
 json_t *tunnels_json(const struct gateway *g, const http_request *request)
 {
     json_t *root = NULL;
@@ -197,18 +214,8 @@ json_t *tunnels_json(const struct gateway *g, const http_request *request)
     tunnels = json_array();
     rows = json_array();
     set_time(root, "datetime", (uint64_t)time(NULL));
-    for (size_t i = 0; i < g->view.records.count; i++) {
-        const record *kept = &g->view.records.list[i];
-        if (kept->history == NULL ||
-            (asked.tunnel != NULL && strcmp(asked.tunnel, kept->name) != 0))
-            continue;
-        for (unsigned d = 0; d < DIRECTIONS; d++) {
-            if (asked.direction != NULL && strcmp(asked.direction, directions[d]) != 0)
-                continue;
-            json_array_append_new(tunnels, summary(g, kept, d, asked.tunnel != NULL));
-            add_rows(rows, &asked, kept->history, kept->name, d);
-        }
-    }
+    for (size_t i = 0; i < g->conf->tunnel_count; i++)
+        add_tunnel(tunnels, rows, &asked, g, &g->conf->tunnels[i]);
     json_object_set_new(root, "tunnels", tunnels);
     json_object_set_new(root, "magicTransitTunnelTrafficAdaptiveGroups", rows);
     return root;

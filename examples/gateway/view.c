@@ -114,13 +114,11 @@ static bool open_http(view *v, struct gateway *g, struct event_base *base)
 
 bool view_open(view *v, struct gateway *g, struct event_base *base, const char *control_path)
 {
-    return control_open(&v->control, base, control_path, control_pages, g) &&
-           open_http(v, g, base) && records_open(&v->records, g, base);
+    return control_open(&v->control, base, control_path, control_pages, g) && open_http(v, g, base);
 }
 
 void view_close(view *v)
 {
-    records_close(&v->records);
     http_close(&v->http);
     control_close(&v->control);
 }

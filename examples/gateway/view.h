@@ -9,7 +9,6 @@
 
 #include "control.h"
 #include "http.h"
-#include "records.h"
 
 struct event_base;
 struct gateway;
@@ -17,7 +16,6 @@ struct gateway;
 typedef struct view {
     control control;
     http http;
-    records records;
 } view;
 
 /* Begin to show a gateway. False after a line that says what is wrong; the caller closes the view
