@@ -10,7 +10,7 @@ usage() {
 usage: demo.sh [--keep DIR]
 
 Builds tunnelcap, makes a small Internet of network namespaces, and sends files both ways over
-TCP through GRE and IPsec tunnels between two tunnelcap gateways. Needs no root; as root it also installs
+TCP through GRE and IPsec tunnels between two tunnelcap gateways; then cuts one of two tunnels. Needs no root; as root it also installs
 the Debian packages that are missing. Nothing is left behind but the build.
 
   --keep DIR   copy captures, configurations and logs to DIR
@@ -252,14 +252,20 @@ start() {
 
 # stop PID: end one of them and hand on its exit status.
 stop() {
-    local pid status=0
+    local status=0
     kill "$1" 2>/dev/null || true
     await 10 gone "$1" || kill -KILL "$1"
     wait "$1" || status=$?
+    forget "$1"
+    return $status
+}
+
+# forget PID: a process that has ended is ours no longer.
+forget() {
+    local pid
     for pid in "${!pids[@]}"; do
         [ "${pids[pid]}" != "$1" ] || unset "pids[$pid]"
     done
-    return $status
 }
 
 gone() { ! kill -0 "$1"; }
@@ -472,11 +478,14 @@ main_inside() {
     run_ipsec_tunnel "4. ESP tunnel mode, AES-128-GCM over IPv4" 1446 '' ''
     run_ipsec_tunnel "5. ESP in UDP 4500" 1438 ', "udp_encap": [4500, 4500]' ', "udp": true'
     run_without_clamp
+    run_failover "6. Two tunnels share the load, and one is cut"
     summary "TCP through GRE and IPsec tunnels between network namespaces"
 }
 
 # shellcheck source=examples/demo-ipsec.sh
 . "$here/demo-ipsec.sh"
+# shellcheck source=examples/demo-failover.sh
+. "$here/demo-failover.sh"
 
 # ---------------------------------------------------------------------------------- the whole
 # Sets `flags` to what unshare needs here, or `reason` to why nothing works. Root needs no user
