@@ -74,19 +74,22 @@ static void release(ipsec *all)
     all->held = false;
 }
 
+static void give_back(ipsec_tunnel *t)
+{
+    sequence_close(t->unsent.numbers, t->unsent.next);
+    t->unsent = (ipsec_unsent){.numbers = NULL};
+}
+
 static void free_tunnel(ipsec *all, size_t place)
 {
-    ipsec_tunnel *tunnel = all->tunnels[place];
-
-    all->by_id[tunnel->conf->id] = NULL;
+    free(all->tunnels[place]);
     all->tunnels[place] = all->tunnels[--all->count];
-    free(tunnel);
 }
 
 static void drop_next(ipsec *all, ipsec_tunnel *const *first, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        ipsec_set_end(&first[i]->next, &first[i]->now, NULL);
+        ipsec_set_drop(first[i]);
     release(all);
 }
 
@@ -233,7 +236,7 @@ void ipsec_reserve(ipsec *all, int64_t now_ms)
  * has to forget a key. */
 static void take_over(ipsec *all, ipsec_tunnel *t)
 {
-    ipsec_set_end(&t->now, &t->next, all->crew);
+    t->unsent = ipsec_set_end(&t->now, &t->next, all->crew);
     t->now = t->next;
     t->next = (ipsec_set){.in = NULL};
     t->life = TUNNELCAP_OK;
@@ -272,6 +275,8 @@ static bool replace(ipsec *all, ipsec_tunnel *const *first, size_t count)
         return false;
     }
     commit(all, first, count);
+    for (size_t i = 0; i < count; i++)
+        give_back(first[i]);
     ipsec_reserve(all, log_now_ms());
     return true;
 }
@@ -358,8 +363,9 @@ void ipsec_drop(ipsec *all)
     for (size_t i = all->count; i-- > 0;) {
         ipsec_tunnel *t = all->tunnels[i];
 
-        ipsec_set_end(&t->next, &t->now, NULL);
+        ipsec_set_drop(t);
         if (t->conf_before == NULL) {
+            all->by_id[t->conf->id] = NULL;
             free_tunnel(all, i);
             continue;
         }
@@ -386,12 +392,16 @@ void ipsec_commit(ipsec *all)
 {
     crew_hold(all->crew);
     commit(all, all->tunnels, all->count);
+    for (size_t i = 0; i < all->count; i++)
+        if (all->tunnels[i]->leaves)
+            all->by_id[all->tunnels[i]->conf->id] = NULL;
+    crew_release(all->crew);
     for (size_t i = all->count; i-- > 0;) {
         all->tunnels[i]->conf_before = NULL;
+        give_back(all->tunnels[i]);
         if (all->tunnels[i]->leaves)
             free_tunnel(all, i);
     }
-    crew_release(all->crew);
     ipsec_reserve(all, log_now_ms());
 }
 
@@ -416,7 +426,8 @@ void ipsec_close(ipsec *all)
     const ipsec_set none = {.in = NULL};
 
     for (size_t i = 0; i < all->count; i++) {
-        ipsec_set_end(&all->tunnels[i]->now, &none, all->crew);
+        all->tunnels[i]->unsent = ipsec_set_end(&all->tunnels[i]->now, &none, all->crew);
+        give_back(all->tunnels[i]);
         free(all->tunnels[i]);
     }
     sequence_writer_free(all->writer);

@@ -33,6 +33,12 @@ typedef struct ipsec_set {
     uint16_t local_port;                       /* where ESP in UDP arrives; 0 without UDP */
 } ipsec_set;
 
+/* Numbers of an outbound SA that has ended: those from `next` on were not sent. */
+typedef struct ipsec_unsent {
+    sequence *numbers; /* NULL if there are none to give back */
+    uint64_t next;
+} ipsec_unsent;
+
 /* Only the control thread changes it, and while others read it only between crew_hold() and
  * crew_release(). */
 typedef struct ipsec_tunnel {
@@ -47,6 +53,7 @@ typedef struct ipsec_tunnel {
     int64_t settled_ms;  /* until then the peer stays */
     ipsec_set now;       /* in the table */
     ipsec_set next;      /* being made; shares SAs that stay with `now` */
+    ipsec_unsent unsent; /* to be given back once threads go on: the disk takes its time */
     uint64_t kept_alive; /* packets sent when the last NAT keepalive was due */
     int32_t life;        /* of the outbound SA, as told last: TUNNELCAP_OK or why to rekey */
     bool paused;         /* the outbound SA is not in the table: it waits for numbers */

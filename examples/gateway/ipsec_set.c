@@ -404,6 +404,13 @@ static bool make_set(work *w)
     return make_out(w);
 }
 
+void ipsec_set_drop(ipsec_tunnel *tunnel)
+{
+    ipsec_unsent rest = ipsec_set_end(&tunnel->next, &tunnel->now, NULL);
+
+    sequence_close(rest.numbers, rest.next);
+}
+
 /* Mistakes go where lines go. */
 static sa_file *load_file(const char *path)
 {
@@ -434,7 +441,7 @@ bool ipsec_set_load(ipsec_tunnel *tunnel, ipsec *all, bool trial)
     bool done = make_set(&w);
     sa_file_free(file); /* and wipe it */
     if (!done)
-        ipsec_set_end(&tunnel->next, &tunnel->now, NULL);
+        ipsec_set_drop(tunnel);
     return done;
 }
 
@@ -456,22 +463,25 @@ static void end_sa(tunnelcap_esp *esp, const ipsec_set *other, struct crew *thre
 }
 
 /* Where no SA was made after all, none of the numbers has been sent. */
-static void end_numbers(ipsec_set *set)
+static ipsec_unsent unsent(const ipsec_set *set)
 {
     tunnelcap_esp_state state = {.seq = set->seq_first};
 
     if (set->out.esp != NULL)
         tunnelcap_esp_get_state(set->out.esp, &state, sizeof state);
-    sequence_close(set->numbers, state.seq);
+    return (ipsec_unsent){.numbers = set->numbers, .next = state.seq};
 }
 
-void ipsec_set_end(ipsec_set *set, const ipsec_set *other, struct crew *threads)
+ipsec_unsent ipsec_set_end(ipsec_set *set, const ipsec_set *other, struct crew *threads)
 {
+    ipsec_unsent rest = {.numbers = NULL};
+
     if (set->numbers != other->numbers)
-        end_numbers(set);
+        rest = unsent(set);
     for (size_t i = 0; i < set->in_count; i++)
         end_sa(set->in[i].esp, other, threads);
     end_sa(set->out.esp, other, threads);
     free(set->in);
     *set = (ipsec_set){.in = NULL};
+    return rest;
 }

@@ -20,7 +20,10 @@ bool ipsec_set_load(ipsec_tunnel *tunnel, ipsec *all, bool trial);
 bool ipsec_set_has(const ipsec_set *set, const tunnelcap_esp *esp);
 
 /* End the SAs of a set that the other does not have, and empty it. They must be out of use. Lanes
- * of the crew forget them; NULL if none can know them. */
-void ipsec_set_end(ipsec_set *set, const ipsec_set *other, struct crew *threads);
+ * of the crew forget them; NULL if none can know them. Returns the numbers to give back. */
+ipsec_unsent ipsec_set_end(ipsec_set *set, const ipsec_set *other, struct crew *threads);
+
+/* Forget what has been made as `next`. */
+void ipsec_set_drop(ipsec_tunnel *tunnel);
 
 #endif
