@@ -14,6 +14,9 @@
  * the other. */
 #define TUNNELCAP_I_SEQ_SEEN ((uint64_t)1 << 32)
 
+/* A flag beside the caller's: the table sends and receives these packets in ESP alone. */
+enum { TUNNELCAP_I_GRE_IN_ESP = 0x8000 };
+
 /* What changes while a tunnel works. Outlives a replacement of its configuration. */
 typedef struct tunnelcap_i_gre_state {
     tunnelcap_i_atomic64 seq_in;  /* last accepted, with TUNNELCAP_I_SEQ_SEEN; 0: none yet */

@@ -26,7 +26,7 @@ static const struct {
     {TUNNELCAP_E_CHECKSUM, "E_CHECKSUM", "a checksum that is present is wrong"},
     {TUNNELCAP_E_NO_CHECKSUM, "E_NO_CHECKSUM",
      "the tunnel demands a checksum; the packet has none"},
-    {TUNNELCAP_E_AUTH, "E_AUTH", "wrong integrity check value (ICV)"},
+    {TUNNELCAP_E_AUTH, "E_AUTH", "wrong integrity check value (ICV), or none where ESP is due"},
     {TUNNELCAP_E_PROTOCOL, "E_PROTOCOL", "not a protocol that a tunnel of this kind carries"},
     {TUNNELCAP_E_NO_TUNNEL, "E_NO_TUNNEL", "belongs to no tunnel here: addresses, key or port"},
     {TUNNELCAP_E_GRE_VERSION, "E_GRE_VERSION", "enhanced GRE (version 1, PPTP) or a later version"},

@@ -84,7 +84,7 @@ typedef struct tunnelcap_i_tunnel {
     uint32_t headroom; /* that encapsulation needs, with what the clamp may insert before */
     uint32_t icmp_rate;
     tunnelcap_i_path *path; /* NULL: fixed, or an ESP tunnel without outbound SA */
-    tunnelcap_esp *sa;      /* what an ESP tunnel sends by; NULL: nothing */
+    tunnelcap_esp *sa;      /* what a tunnel in ESP sends by; NULL: nothing */
     tunnelcap_i_mss mss;
     tunnelcap_addr interface4, interface6, probe;
     uint16_t path_floor; /* as it was given */
@@ -456,6 +456,19 @@ uint32_t tunnelcap_i_tunnel_fits(const tunnelcap_i_tunnel *tunnel, uint32_t path
 uint32_t tunnelcap_i_tunnel_len(const tunnelcap_i_tunnel *tunnel, uint32_t inner_len);
 uint32_t tunnelcap_i_tunnel_mtu(const tunnelcap_i_tunnel *tunnel, uint32_t path_mtu);
 void tunnelcap_i_tunnel_mss(const tunnelcap_i_tunnel *tunnel, uint32_t mtu, tunnelcap_i_mss *mss);
+
+/* 1 if a tunnel is GRE in ESP. */
+static inline uint32_t tunnelcap_i_is_gre_esp(const tunnelcap_i_tunnel *tunnel)
+{
+    return tunnel->key.kind == TUNNELCAP_KIND_GRE &&
+           (tunnel->as.gre.flags & TUNNELCAP_I_GRE_IN_ESP) != 0;
+}
+
+/* 1 if a tunnel has SAs. */
+static inline uint32_t tunnelcap_i_has_sas(const tunnelcap_i_tunnel *tunnel)
+{
+    return tunnel->key.kind == TUNNELCAP_KIND_ESP || tunnelcap_i_is_gre_esp(tunnel);
+}
 
 /* Find an inbound SA of a view, dead ones included, by what an outer packet says; NULL if there is
  * none. */

@@ -204,10 +204,21 @@ static inline uint32_t tunnelcap_i_mtu_now(const tunnelcap_i_tunnel *tunnel)
     return path == tunnel->link ? tunnel->mtu : tunnelcap_i_tunnel_mtu(tunnel, path);
 }
 
+/* Bytes of IP header of a packet that was wrapped. In transport mode no option stays before ESP. */
+static inline uint32_t tunnelcap_i_wrapped_ip_len(const tunnelcap_i_tunnel *tunnel,
+                                                  const tunnelcap_pkt *pkt)
+{
+    const tunnelcap_i_outer *outer = tunnelcap_i_tunnel_outer(tunnel);
+
+    if (!tunnelcap_i_is_gre_esp(tunnel))
+        return tunnelcap_i_outer_ip_len(outer, pkt);
+    return outer->family == TUNNELCAP_IPV4 ? TUNNELCAP_I_IPV4_HEADER : TUNNELCAP_I_IPV6_HEADER;
+}
+
 /* 1 if a tunnel that can send sends in UDP. */
 static inline uint32_t tunnelcap_i_in_udp(const tunnelcap_i_tunnel *tunnel)
 {
-    if (tunnel->key.kind == TUNNELCAP_KIND_ESP)
+    if (tunnel->sa != NULL)
         return tunnel->sa->udp_len != 0;
     return tunnel->key.udp_port != 0;
 }

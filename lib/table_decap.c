@@ -264,13 +264,43 @@ static int32_t refuse_stranger(tunnelcap_i_item *item, const tunnelcap_i_facts *
     return f->stranger;
 }
 
+/* Unwrap GRE and IP in IP. `extra` is as for tunnelcap_i_inner_fragment(). */
+TUNNELCAP_I_INLINE int32_t unwrap(tunnelcap_i_run *run, tunnelcap_i_item *item,
+                                  tunnelcap_i_tunnel *tunnel, const tunnelcap_meta *meta,
+                                  tunnelcap_result *extra)
+{
+    tunnelcap_gre_rx rx;
+    int32_t status;
+
+    if (tunnel->key.kind == TUNNELCAP_KIND_IPIP) {
+        status = tunnelcap_i_ipip_decap(&tunnel->as.ipip, item->pkt, meta);
+        return status == TUNNELCAP_OK ? deliver(run, item, tunnel, ip_ethertype(item->pkt), extra)
+                                      : status;
+    }
+    status = tunnelcap_i_gre_decap(&tunnel->as.gre, item->pkt, meta, &rx);
+    if (status == TUNNELCAP_OK)
+        return deliver(run, item, tunnel, rx.protocol, extra);
+    if (status == TUNNELCAP_KEEPALIVE && tunnelcap_i_is_gre_esp(tunnel))
+        return TUNNELCAP_E_PROTOCOL; /* what goes back would go in the clear */
+    if (status == TUNNELCAP_KEEPALIVE) {
+        item->result->vrf = tunnel->key.outer_vrf;
+        item->result->action = TUNNELCAP_DO_REPLY;
+        item->result->l3_len = TUNNELCAP_I_IPV4_HEADER;
+    }
+    return status;
+}
+
 /* Tell where verified packets come from now. */
 static void tell_moved(tunnelcap_i_run *run, const tunnelcap_i_item *item,
                        const tunnelcap_i_esp_job *job)
 {
     tunnelcap_event event;
     const tunnelcap_i_opened *o = &job->o;
+    const uint8_t *src = o->src;
 
+    /* In transport mode the IP header has moved up to the payload. */
+    if (job->esp->mode == TUNNELCAP_ESP_TRANSPORT)
+        src = job->pkt->buf + job->pkt->off + (o->family == TUNNELCAP_IPV4 ? 12 : 8);
     memset(&event, 0, sizeof(event));
     event.now_ns = run->burst->now_ns;
     event.tunnel = item->result->tunnel;
@@ -278,7 +308,7 @@ static void tell_moved(tunnelcap_i_run *run, const tunnelcap_i_item *item,
     event.kind = TUNNELCAP_EVENT_PEER_MOVED;
     event.port = o->in_udp ? o->src_port : 0;
     event.addr.family = o->family;
-    memcpy(event.addr.bytes, o->src, o->family == TUNNELCAP_IPV4 ? 4 : 16);
+    memcpy(event.addr.bytes, src, o->family == TUNNELCAP_IPV4 ? 4 : 16);
     tunnelcap_i_lane_tell(run->lane, &event);
 }
 
@@ -287,6 +317,8 @@ static int32_t finish(tunnelcap_i_run *run, tunnelcap_i_item *item, const tunnel
                       const tunnelcap_i_esp_job *job)
 {
     tunnelcap_result *result = item->result;
+    tunnelcap_result *extra;
+    tunnelcap_i_tunnel *tunnel;
     int32_t status = item->pkt->status;
 
     if (status != TUNNELCAP_OK)
@@ -299,8 +331,11 @@ static int32_t finish(tunnelcap_i_run *run, tunnelcap_i_item *item, const tunnel
         result->flags |= TUNNELCAP_RESULT_REKEY;
         tunnelcap_i_tell_rekey(run, item, job->esp);
     }
-    return deliver(run, item, tunnelcap_i_tunnel_in(run->table, run->view, item->place),
-                   ip_ethertype(item->pkt), note->split.pieces != 0 ? result + 1 : NULL);
+    tunnel = tunnelcap_i_tunnel_in(run->table, run->view, item->place);
+    extra = note->split.pieces != 0 ? result + 1 : NULL;
+    if (tunnelcap_i_is_gre_esp(tunnel))
+        return unwrap(run, item, tunnel, NULL, extra);
+    return deliver(run, item, tunnel, ip_ethertype(item->pkt), extra);
 }
 
 void tunnelcap_i_decap_jobs(tunnelcap_i_run *run)
@@ -323,29 +358,6 @@ void tunnelcap_i_decap_jobs(tunnelcap_i_run *run)
     tunnelcap_i_close_up(run);
 }
 
-/* Unwrap GRE and IP in IP. */
-TUNNELCAP_I_INLINE int32_t unwrap(tunnelcap_i_run *run, tunnelcap_i_item *item,
-                                  tunnelcap_i_tunnel *tunnel)
-{
-    tunnelcap_gre_rx rx;
-    int32_t status;
-
-    if (tunnel->key.kind == TUNNELCAP_KIND_IPIP) {
-        status = tunnelcap_i_ipip_decap(&tunnel->as.ipip, item->pkt, item->meta);
-        return status == TUNNELCAP_OK ? deliver(run, item, tunnel, ip_ethertype(item->pkt), NULL)
-                                      : status;
-    }
-    status = tunnelcap_i_gre_decap(&tunnel->as.gre, item->pkt, item->meta, &rx);
-    if (status == TUNNELCAP_OK)
-        return deliver(run, item, tunnel, rx.protocol, NULL);
-    if (status == TUNNELCAP_KEEPALIVE) {
-        item->result->vrf = tunnel->key.outer_vrf;
-        item->result->action = TUNNELCAP_DO_REPLY;
-        item->result->l3_len = TUNNELCAP_I_IPV4_HEADER;
-    }
-    return status;
-}
-
 /* Unwrap an outer packet whose headers have been read; its tunnel has been looked for by its key.
  * One of the burst may wait for a call with more room; what stands in a spare may not. */
 TUNNELCAP_I_INLINE int32_t decap(tunnelcap_i_run *run, tunnelcap_i_item *item,
@@ -353,6 +365,7 @@ TUNNELCAP_I_INLINE int32_t decap(tunnelcap_i_run *run, tunnelcap_i_item *item,
                                  uint32_t may_wait)
 {
     const tunnelcap_i_sa *sa = NULL;
+    int32_t status;
 
     if (tunnel == NULL && f->has_spi)
         sa = tunnelcap_i_find_sa(run->table, run->view, f->key.outer_vrf, f->spi, f->o.family,
@@ -367,15 +380,15 @@ TUNNELCAP_I_INLINE int32_t decap(tunnelcap_i_run *run, tunnelcap_i_item *item,
     item->before = f->o.end;
     item->result->tunnel = tunnel->id;
     item->result->vrf = tunnel->vrf;
-    if (sa != NULL) {
-        int32_t status = check_sa(run, item, sa);
-        if (status != TUNNELCAP_OK)
-            return status;
-    }
+    status = sa != NULL                       ? check_sa(run, item, sa)
+             : tunnelcap_i_is_gre_esp(tunnel) ? TUNNELCAP_E_AUTH /* in the clear */
+                                              : TUNNELCAP_OK;
+    if (status != TUNNELCAP_OK)
+        return status;
     if (may_wait && (tunnel->flags & TUNNELCAP_TUNNEL_REASSEMBLE) &&
         tunnelcap_i_inner_room(run, item) != TUNNELCAP_OK)
         return TUNNELCAP_I_STOP;
-    return sa != NULL ? submit(run, item, sa->esp) : unwrap(run, item, tunnel);
+    return sa != NULL ? submit(run, item, sa->esp) : unwrap(run, item, tunnel, item->meta, NULL);
 }
 
 int32_t tunnelcap_i_decap_whole(tunnelcap_i_run *run, tunnelcap_i_item *item, uint32_t outer_vrf)

@@ -13,7 +13,7 @@ static int32_t check_kind(const tunnelcap_i_tunnel *tunnel, const tunnelcap_meta
     uint16_t ethertype = is_ipv4 ? TUNNELCAP_ETHERTYPE_IPV4 : TUNNELCAP_ETHERTYPE_IPV6;
     uint32_t others = is_ipv4 ? TUNNELCAP_IPIP_ONLY_IPV6 : TUNNELCAP_IPIP_ONLY_IPV4;
 
-    if (tunnel->key.kind == TUNNELCAP_KIND_ESP && tunnel->sa == NULL)
+    if (tunnel->sa == NULL && tunnelcap_i_has_sas(tunnel))
         return TUNNELCAP_E_NEED_SA;
     if (tunnel->key.kind == TUNNELCAP_KIND_IPIP && (tunnel->as.ipip.flags & others))
         return TUNNELCAP_E_PROTOCOL;
@@ -71,20 +71,31 @@ static int32_t finish(tunnelcap_i_run *run, tunnelcap_i_item *item, tunnelcap_i_
     if (tunnel->path != NULL && tunnelcap_i_pmtu_below(&tunnel->path->pmtu))
         clear_outer_df(run->lane, item->pkt);
     result->action = TUNNELCAP_DO_SEND;
-    result->l3_len = (uint8_t)tunnelcap_i_outer_ip_len(tunnelcap_i_tunnel_outer(tunnel), item->pkt);
+    result->l3_len = (uint8_t)tunnelcap_i_wrapped_ip_len(tunnel, item->pkt);
     result->l4_len = tunnelcap_i_in_udp(tunnel) ? TUNNELCAP_I_UDP_HEADER : 0;
     return TUNNELCAP_OK;
+}
+
+/* Take GRE off again that ESP was to follow: nothing of the packet itself has been changed. */
+static void unwrap_gre(const tunnelcap_i_item *item)
+{
+    item->pkt->off += item->pkt->len - item->before;
+    item->pkt->len = item->before;
 }
 
 /* Make a packet a job of its tunnel's SA. */
 static int32_t submit(tunnelcap_i_run *run, tunnelcap_i_item *item, tunnelcap_i_tunnel *tunnel,
                       tunnelcap_i_split split)
 {
+    uint32_t in_gre = tunnelcap_i_is_gre_esp(tunnel);
+    const tunnelcap_meta *meta = in_gre ? NULL : item->meta; /* GRE has seen to it */
     int32_t status = TUNNELCAP_E_INVALID;
 
     if (tunnelcap_i_esp_usable(tunnel->sa, run->lane, TUNNELCAP_ESP_OUT))
-        status = tunnelcap_i_esp_encap_prepare(tunnel->sa, run->lane, item->pkt, item->meta,
+        status = tunnelcap_i_esp_encap_prepare(tunnel->sa, run->lane, item->pkt, meta,
                                                tunnelcap_i_esp_jobs(run->lane) + run->jobs);
+    if (status != TUNNELCAP_OK && in_gre)
+        unwrap_gre(item);
     if (status != TUNNELCAP_OK)
         return finish(run, item, tunnel, status);
     for (uint32_t i = 0; i < split.pieces; i++) {
@@ -113,6 +124,8 @@ TUNNELCAP_I_INLINE int32_t send(tunnelcap_i_run *run, tunnelcap_i_item *item,
         status = tunnelcap_i_ipip_encap(&tunnel->as.ipip, run->lane, item->pkt, item->meta);
     else
         return submit(run, item, tunnel, split);
+    if (status == TUNNELCAP_OK && tunnel->sa != NULL)
+        return submit(run, item, tunnel, split);
     status = finish(run, item, tunnel, status);
     if (split.pieces == 0 || status != TUNNELCAP_OK)
         return status;
@@ -137,7 +150,10 @@ void tunnelcap_i_encap_jobs(tunnelcap_i_run *run)
     for (uint32_t i = 0; i < count; i++) {
         note = tunnelcap_i_noted(run, i, &item);
         tunnel = tunnelcap_i_tunnel_in(run->table, run->view, item.place);
-        status = finish(run, &item, tunnel, item.pkt->status);
+        status = item.pkt->status;
+        if (status < TUNNELCAP_OK && status != TUNNELCAP_E_CRYPTO && tunnelcap_i_is_gre_esp(tunnel))
+            unwrap_gre(&item);
+        status = finish(run, &item, tunnel, status);
         if (note->split.pieces != 0)
             status = tunnelcap_i_split_sealed(run, &item, note, status);
         if (status != TUNNELCAP_I_DONE)

@@ -53,8 +53,7 @@ static int32_t split_inner(tunnelcap_i_run *run, tunnelcap_i_item *item, tunnelc
 {
     tunnelcap_fragment_config config;
     tunnelcap_fragments it;
-    uint32_t tailroom =
-        tunnel->key.kind == TUNNELCAP_KIND_ESP ? tunnelcap_esp_tailroom(tunnel->sa) : 0;
+    uint32_t tailroom = tunnelcap_esp_tailroom(tunnel->sa);
     uint32_t count;
     int32_t status;
 

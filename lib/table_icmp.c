@@ -75,7 +75,7 @@ int32_t tunnelcap_i_wrap_answer(tunnelcap_i_run *run, tunnelcap_i_item *item,
 
     if (status < TUNNELCAP_OK)
         return status;
-    result->l3_len = tunnelcap_i_tunnel_outer(tunnel)->ip_len;
+    result->l3_len = (uint8_t)tunnelcap_i_wrapped_ip_len(tunnel, item->pkt);
     result->l4_len = tunnelcap_i_in_udp(tunnel) ? TUNNELCAP_I_UDP_HEADER : 0;
     result->vrf = tunnel->key.outer_vrf;
     result->action = TUNNELCAP_DO_REPLY;
@@ -177,9 +177,11 @@ static uint32_t is_about(const tunnelcap_i_run *run, const tunnelcap_i_tunnel *t
     uint32_t udp = tunnelcap_i_in_udp(tunnel);
     tunnelcap_esp *esp;
 
+    if (tunnel->sa == NULL && tunnelcap_i_has_sas(tunnel))
+        return 0;
     if (udp != (r->ip_protocol == TUNNELCAP_I_PROTO_UDP))
         return 0;
-    switch (tunnel->key.kind) {
+    switch (tunnel->sa != NULL ? TUNNELCAP_KIND_ESP : tunnel->key.kind) {
     case TUNNELCAP_KIND_GRE:
         if (!udp)
             return r->ip_protocol == TUNNELCAP_I_PROTO_GRE && r->protocol != 0 &&

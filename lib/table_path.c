@@ -43,17 +43,19 @@ void tunnelcap_i_tell_rekey(tunnelcap_i_run *run, const tunnelcap_i_item *item, 
 
 int32_t tunnelcap_i_wrap(tunnelcap_i_tunnel *tunnel, tunnelcap_lane *lane, tunnelcap_pkt *pkt)
 {
-    switch (tunnel->key.kind) {
-    case TUNNELCAP_KIND_GRE:
-        return tunnelcap_i_gre_encap(&tunnel->as.gre, lane, pkt, NULL);
-    case TUNNELCAP_KIND_IPIP:
+    int32_t status;
+
+    if (tunnel->key.kind == TUNNELCAP_KIND_IPIP)
         return tunnelcap_i_ipip_encap(&tunnel->as.ipip, lane, pkt, NULL);
-    default:
-        if (tunnel->sa == NULL)
-            return TUNNELCAP_E_NEED_SA;
-        tunnelcap_esp_encap(tunnel->sa, lane, pkt, NULL, 0, 1);
-        return pkt->status;
+    if (tunnel->sa == NULL && tunnelcap_i_has_sas(tunnel))
+        return TUNNELCAP_E_NEED_SA;
+    if (tunnel->key.kind == TUNNELCAP_KIND_GRE) {
+        status = tunnelcap_i_gre_encap(&tunnel->as.gre, lane, pkt, NULL);
+        if (status != TUNNELCAP_OK || tunnel->sa == NULL)
+            return status;
     }
+    tunnelcap_esp_encap(tunnel->sa, lane, pkt, NULL, 0, 1);
+    return pkt->status;
 }
 
 /* A probe is never to be fragmented, whatever else the tunnel sends. */
@@ -104,7 +106,7 @@ void tunnelcap_i_probe_made(const tunnelcap_i_tunnel *tunnel, int32_t status, tu
     if (status < TUNNELCAP_OK)
         return;
     result->action = TUNNELCAP_DO_SEND;
-    result->l3_len = tunnelcap_i_tunnel_outer(tunnel)->ip_len;
+    result->l3_len = (uint8_t)tunnelcap_i_wrapped_ip_len(tunnel, pkt);
     result->l4_len = tunnelcap_i_in_udp(tunnel) ? TUNNELCAP_I_UDP_HEADER : 0;
 }
 

@@ -87,8 +87,39 @@ int32_t tunnelcap_i_policy_read(tunnelcap_tunnel *own, const tunnelcap_tunnel *t
     return check_addresses(own);
 }
 
+/* GRE in ESP: the IP header that stays in front. */
+static uint32_t ip_header(const tunnelcap_i_outer *outer)
+{
+    return outer->family == TUNNELCAP_IPV4 ? TUNNELCAP_I_IPV4_HEADER : TUNNELCAP_I_IPV6_HEADER;
+}
+
+static uint32_t gre_esp_fits(const tunnelcap_i_tunnel *tunnel, uint32_t path_mtu)
+{
+    const tunnelcap_i_outer *outer = &tunnel->as.gre.outer;
+    const tunnelcap_esp *sa = tunnel->sa;
+    uint32_t clear = ip_header(outer);
+    uint32_t taken = clear + sa->udp_len + sa->head_len + sa->facts.icv_len;
+    uint32_t less = outer->header_len - clear + TUNNELCAP_I_ESP_TRAILER;
+    uint32_t text;
+
+    path_mtu = path_mtu < outer->max ? path_mtu : outer->max;
+    text = path_mtu > taken ? (path_mtu - taken) & ~(sa->facts.align - 1u) : 0;
+    return text > less ? text - less : 0;
+}
+
+static uint32_t gre_esp_len(const tunnelcap_i_tunnel *tunnel, uint32_t inner_len)
+{
+    const tunnelcap_i_outer *outer = &tunnel->as.gre.outer;
+    uint32_t clear = ip_header(outer);
+    uint32_t len = tunnelcap_esp_encap_len(tunnel->sa, outer->header_len - clear + inner_len);
+
+    return len == 0 || len > outer->max - clear ? 0 : clear + len;
+}
+
 uint32_t tunnelcap_i_tunnel_fits(const tunnelcap_i_tunnel *tunnel, uint32_t path_mtu)
 {
+    if (tunnelcap_i_is_gre_esp(tunnel))
+        return tunnel->sa == NULL ? (uint32_t)UNKNOWN_MTU : gre_esp_fits(tunnel, path_mtu);
     if (tunnel->key.kind != TUNNELCAP_KIND_ESP)
         return tunnelcap_i_outer_inner_mtu(tunnelcap_i_tunnel_outer(tunnel), path_mtu);
     return tunnelcap_esp_inner_mtu(tunnel->sa, path_mtu);
@@ -96,6 +127,8 @@ uint32_t tunnelcap_i_tunnel_fits(const tunnelcap_i_tunnel *tunnel, uint32_t path
 
 uint32_t tunnelcap_i_tunnel_len(const tunnelcap_i_tunnel *tunnel, uint32_t inner_len)
 {
+    if (tunnel->sa != NULL && tunnelcap_i_is_gre_esp(tunnel))
+        return gre_esp_len(tunnel, inner_len);
     if (tunnel->key.kind == TUNNELCAP_KIND_ESP)
         return tunnelcap_esp_encap_len(tunnel->sa, inner_len);
     return tunnelcap_i_outer_len(tunnelcap_i_tunnel_outer(tunnel), inner_len);
@@ -136,8 +169,7 @@ static uint32_t link_mtu(const tunnelcap_i_tunnel *slot, const tunnelcap_tunnel 
     if (outer == NULL)
         return policy->path_mtu;
     if (policy->path_mtu == 0 && policy->mtu != 0) {
-        need = slot->key.kind == TUNNELCAP_KIND_ESP ? tunnelcap_esp_encap_len(slot->sa, policy->mtu)
-                                                    : tunnelcap_i_outer_len(outer, policy->mtu);
+        need = tunnelcap_i_tunnel_len(slot, policy->mtu);
         if (need == 0) /* more than IP can carry */
             need = outer->max;
     }
@@ -198,10 +230,10 @@ static void set_mss(tunnelcap_i_tunnel *slot, const tunnelcap_tunnel *policy)
 
 static uint32_t headroom(const tunnelcap_i_tunnel *slot)
 {
-    uint32_t bytes = slot->key.kind == TUNNELCAP_KIND_ESP
-                         ? tunnelcap_esp_headroom(slot->sa)
-                         : tunnelcap_i_tunnel_outer(slot)->header_len;
+    uint32_t bytes = tunnelcap_esp_headroom(slot->sa);
 
+    if (slot->key.kind != TUNNELCAP_KIND_ESP)
+        bytes += tunnelcap_i_tunnel_outer(slot)->header_len;
     if ((slot->flags & TUNNELCAP_TUNNEL_CLAMP_ENCAP) &&
         (slot->mss.insert[0] != 0 || slot->mss.insert[1] != 0))
         bytes += TUNNELCAP_I_MSS_INSERT;
@@ -211,7 +243,7 @@ static uint32_t headroom(const tunnelcap_i_tunnel *slot)
 /* The inner MTU to begin with. */
 static uint32_t first_mtu(const tunnelcap_i_tunnel *slot, const tunnelcap_tunnel *policy)
 {
-    if (tunnelcap_i_tunnel_outer(slot) != NULL)
+    if (slot->sa != NULL || !tunnelcap_i_has_sas(slot))
         return tunnelcap_i_tunnel_mtu(slot, slot->link);
     return policy->mtu != 0 ? policy->mtu : (uint32_t)UNKNOWN_MTU;
 }

@@ -235,7 +235,7 @@ static const tunnelcap_i_tunnel *find_tunnel(const tunnelcap_table *table, uint6
     if (entry == 0)
         return NULL;
     tunnel = tunnelcap_i_tunnel_in(table, view, entry - 1);
-    return tunnel->key.kind == TUNNELCAP_KIND_ESP ? tunnel : NULL;
+    return tunnelcap_i_has_sas(tunnel) ? tunnel : NULL;
 }
 
 /* Fill in what a table knows of an SA that it does not have yet. */
@@ -284,11 +284,16 @@ static int32_t check_change(const tunnelcap_table *table, const tunnelcap_esp *e
 }
 
 /* Whether an SA may come to a tunnel. */
-static int32_t check_new(const tunnelcap_table *table, const tunnelcap_i_sa *sa)
+static int32_t check_new(const tunnelcap_table *table, const tunnelcap_i_tunnel *tunnel,
+                         const tunnelcap_i_sa *sa)
 {
     const tunnelcap_i_view *view = tunnelcap_i_changing(table);
+    uint32_t mode =
+        tunnel->key.kind == TUNNELCAP_KIND_ESP ? TUNNELCAP_ESP_TUNNEL : TUNNELCAP_ESP_TRANSPORT;
 
-    if (sa->direction == TUNNELCAP_ESP_OUT && sa->esp->mode != TUNNELCAP_ESP_TUNNEL)
+    /* What comes to an ESP tunnel in transport mode is IP as well. */
+    if (sa->esp->mode != mode &&
+        (sa->direction == TUNNELCAP_ESP_OUT || mode == TUNNELCAP_ESP_TRANSPORT))
         return TUNNELCAP_E_MODE;
     if (sa->direction == TUNNELCAP_ESP_IN && find_collision(table, view, sa, 0) != 0)
         return TUNNELCAP_E_EXISTS;
@@ -350,7 +355,7 @@ int32_t tunnelcap_table_set_sa(tunnelcap_table *table, uint64_t id, tunnelcap_es
         fill_entry(&sa, esp, tunnel);
     if (!may_become(sa.state, state))
         return TUNNELCAP_E_STATE;
-    status = entry != 0 ? TUNNELCAP_OK : check_new(table, &sa);
+    status = entry != 0 ? TUNNELCAP_OK : check_new(table, tunnel, &sa);
     if (status != TUNNELCAP_OK)
         return status;
     sends = state == TUNNELCAP_SA_OUT_ACTIVE && sa.direction == TUNNELCAP_ESP_OUT;

@@ -42,6 +42,7 @@ static void fill_kind(const tunnelcap_i_tunnel *tunnel, tunnelcap_tunnel_info *i
                       (gre & TUNNELCAP_GRE_SEQUENCE ? TUNNELCAP_PEEK_SEQUENCE : 0u);
         info->key = tunnel->key.key;
         info->udp_port = tunnel->key.udp_port;
+        info->tailroom = tunnelcap_esp_tailroom(esp);
     } else if (tunnel->key.kind == TUNNELCAP_KIND_ESP && esp != NULL) {
         info->flags = TUNNELCAP_PEEK_SEQUENCE | (esp->udp_len != 0 ? TUNNELCAP_PEEK_UDP : 0u);
         info->key = esp->spi;
@@ -81,7 +82,7 @@ static void fill_info(const tunnelcap_i_tunnel *tunnel, tunnelcap_tunnel_info *i
     info->headroom = tunnel->headroom > icmp ? tunnel->headroom : icmp;
     info->limit4 = mss.limit[0];
     info->limit6 = mss.limit[1];
-    info->kind = tunnel->key.kind;
+    info->kind = tunnelcap_i_is_gre_esp(tunnel) ? TUNNELCAP_KIND_GRE_ESP : tunnel->key.kind;
 }
 
 int32_t tunnelcap_table_get_info(const tunnelcap_table *table, uint64_t id,

@@ -80,7 +80,8 @@ static void unhash(tunnelcap_table *table, const tunnelcap_i_view *view, uint32_
  */
 static uint32_t keeps_sas(const tunnelcap_i_tunnel *before, const tunnelcap_i_tunnel *tunnel)
 {
-    return before->key.kind == tunnel->key.kind && before->key.outer_vrf == tunnel->key.outer_vrf;
+    return before->key.kind == tunnel->key.kind && before->key.outer_vrf == tunnel->key.outer_vrf &&
+           tunnelcap_i_has_sas(before) == tunnelcap_i_has_sas(tunnel);
 }
 
 void tunnelcap_i_link(tunnelcap_table *table, const tunnelcap_i_view *view, uint32_t place,
@@ -160,6 +161,7 @@ static int32_t make_plan(tunnelcap_table *table, uint64_t id, uint8_t kind,
     plan->fresh = plan->is_new || current == NULL || current->key.kind != kind;
     plan->slot = stock_next(&table->free_slots);
     plan->before = plan->is_new ? NULL : tunnelcap_i_tunnel_in(table, view, plan->place);
+    table->slots[plan->slot].sa = NULL;
     return tunnelcap_i_policy_read(&plan->policy, policy);
 }
 
@@ -249,8 +251,30 @@ static int32_t link_tunnel(tunnelcap_table *table, const tunnel_plan *plan)
     return TUNNELCAP_OK;
 }
 
-int32_t tunnelcap_table_set_gre(tunnelcap_table *table, uint64_t id, const tunnelcap_tunnel *tunnel,
-                                const tunnelcap_gre_config *gre)
+/* The SA that a tunnel goes on to send by when it is set anew. */
+static tunnelcap_esp *sa_before(const tunnel_plan *plan, uint8_t kind, uint32_t in_esp)
+{
+    const tunnelcap_i_tunnel *before = plan->before;
+
+    return before != NULL && before->key.kind == kind &&
+                   before->key.outer_vrf == plan->policy.outer_vrf &&
+                   tunnelcap_i_has_sas(before) == in_esp
+               ? before->sa
+               : NULL;
+}
+
+/* What of a GRE tunnel's key is not common to all kinds. */
+static void set_gre_key(tunnelcap_i_tunnel *slot)
+{
+    const tunnelcap_gre *gre = &slot->as.gre;
+
+    slot->key.keyed = (gre->flags & TUNNELCAP_GRE_KEY_IN) != 0;
+    slot->key.key = slot->key.keyed ? gre->key_in : 0;
+    slot->key.udp_port = gre->flags & TUNNELCAP_GRE_UDP ? gre->udp_port : 0;
+}
+
+static int32_t set_gre(tunnelcap_table *table, uint64_t id, const tunnelcap_tunnel *tunnel,
+                       const tunnelcap_gre_config *gre, uint32_t in_esp)
 {
     tunnelcap_i_tunnel *slot;
     tunnelcap_i_gre_state fresh;
@@ -263,17 +287,32 @@ int32_t tunnelcap_table_set_gre(tunnelcap_table *table, uint64_t id, const tunne
     status = tunnelcap_i_gre_place(&slot->as.gre, gre, &fresh, 1);
     if (status != TUNNELCAP_OK)
         return status;
+    if (in_esp && (slot->as.gre.flags & TUNNELCAP_GRE_UDP))
+        return TUNNELCAP_E_FLAGS;
+    if (in_esp)
+        slot->as.gre.flags |= TUNNELCAP_I_GRE_IN_ESP;
     slot->as.gre.state = &table->gre_states[plan.place];
+    slot->sa = sa_before(&plan, TUNNELCAP_KIND_GRE, in_esp);
     status = set_common(table, &plan, id, TUNNELCAP_KIND_GRE);
     if (status != TUNNELCAP_OK)
         return status;
-    slot->key.keyed = (slot->as.gre.flags & TUNNELCAP_GRE_KEY_IN) != 0;
-    slot->key.key = slot->key.keyed ? slot->as.gre.key_in : 0;
-    slot->key.udp_port = slot->as.gre.flags & TUNNELCAP_GRE_UDP ? slot->as.gre.udp_port : 0;
+    set_gre_key(slot);
     status = link_tunnel(table, &plan);
     if (status == TUNNELCAP_OK && plan.fresh)
         table->gre_states[plan.place] = fresh;
     return status;
+}
+
+int32_t tunnelcap_table_set_gre(tunnelcap_table *table, uint64_t id, const tunnelcap_tunnel *tunnel,
+                                const tunnelcap_gre_config *gre)
+{
+    return set_gre(table, id, tunnel, gre, 0);
+}
+
+int32_t tunnelcap_table_set_gre_esp(tunnelcap_table *table, uint64_t id,
+                                    const tunnelcap_tunnel *tunnel, const tunnelcap_gre_config *gre)
+{
+    return set_gre(table, id, tunnel, gre, 1);
 }
 
 int32_t tunnelcap_table_set_ipip(tunnelcap_table *table, uint64_t id,
@@ -295,17 +334,12 @@ int32_t tunnelcap_table_set_ipip(tunnelcap_table *table, uint64_t id,
 
 int32_t tunnelcap_table_set_esp(tunnelcap_table *table, uint64_t id, const tunnelcap_tunnel *tunnel)
 {
-    const tunnelcap_i_tunnel *before;
     tunnel_plan plan;
     int32_t status = make_plan(table, id, TUNNELCAP_KIND_ESP, tunnel, &plan);
 
     if (status != TUNNELCAP_OK)
         return status;
-    before = plan.before;
-    table->slots[plan.slot].sa = NULL;
-    if (before != NULL && before->key.kind == TUNNELCAP_KIND_ESP &&
-        before->key.outer_vrf == plan.policy.outer_vrf)
-        table->slots[plan.slot].sa = before->sa;
+    table->slots[plan.slot].sa = sa_before(&plan, TUNNELCAP_KIND_ESP, 1);
     status = set_common(table, &plan, id, TUNNELCAP_KIND_ESP);
     return status == TUNNELCAP_OK ? link_tunnel(table, &plan) : status;
 }
@@ -313,6 +347,7 @@ int32_t tunnelcap_table_set_esp(tunnelcap_table *table, uint64_t id, const tunne
 int32_t tunnelcap_i_tunnel_send_by(tunnelcap_table *table, const tunnelcap_i_tunnel *tunnel,
                                    tunnelcap_esp *sa)
 {
+    tunnelcap_i_tunnel *slot;
     tunnelcap_tunnel policy;
     tunnel_plan plan;
     int32_t status;
@@ -321,9 +356,15 @@ int32_t tunnelcap_i_tunnel_send_by(tunnelcap_table *table, const tunnelcap_i_tun
     status = make_plan(table, tunnel->id, tunnel->key.kind, &policy, &plan);
     if (status != TUNNELCAP_OK)
         return status;
-    table->slots[plan.slot].sa = sa;
+    slot = &table->slots[plan.slot];
+    memcpy(&slot->as, &tunnel->as, sizeof(slot->as));
+    slot->sa = sa;
     status = set_common(table, &plan, tunnel->id, tunnel->key.kind);
-    return status == TUNNELCAP_OK ? link_tunnel(table, &plan) : status;
+    if (status != TUNNELCAP_OK)
+        return status;
+    if (tunnel->key.kind == TUNNELCAP_KIND_GRE)
+        set_gre_key(slot);
+    return link_tunnel(table, &plan);
 }
 
 static void remove_tunnel(tunnelcap_table *table, uint32_t place)

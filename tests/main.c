@@ -73,6 +73,7 @@ static const struct {
     {"table_inbound", test_table_inbound_suite},
     {"table_jobs", test_table_jobs_suite},
     {"table_edges", test_table_edges_suite},
+    {"table_gre_esp", test_table_gre_esp_suite},
     {"table_health", test_table_health_suite},
     {"table_history", test_table_history_suite},
     {"table_large", test_table_large_suite},

@@ -94,6 +94,7 @@ Suite *test_table_data_suite(void);
 Suite *test_table_inbound_suite(void);
 Suite *test_table_jobs_suite(void);
 Suite *test_table_edges_suite(void);
+Suite *test_table_gre_esp_suite(void);
 Suite *test_table_health_suite(void);
 Suite *test_table_history_suite(void);
 Suite *test_table_large_suite(void);

@@ -38,12 +38,13 @@ enum {
 
 /** Kinds of tunnel. */
 enum {
-    TUNNELCAP_KIND_NONE = 0,         /**< No tunnel that this library knows. */
-    TUNNELCAP_KIND_GRE = 1,          /**< GRE, protocol 47 or in UDP. */
-    TUNNELCAP_KIND_IPIP = 2,         /**< IPv4 or IPv6 in IP, protocol 4 or 41. */
-    TUNNELCAP_KIND_ESP = 3,          /**< IPsec ESP, protocol 50 or in UDP. */
-    TUNNELCAP_KIND_IKE = 4,          /**< UDP 4500 with the non-ESP marker (RFC 3948 2.2). */
-    TUNNELCAP_KIND_NAT_KEEPALIVE = 5 /**< UDP 4500, one byte 0xff (RFC 3948 2.3). */
+    TUNNELCAP_KIND_NONE = 0,          /**< No tunnel that this library knows. */
+    TUNNELCAP_KIND_GRE = 1,           /**< GRE, protocol 47 or in UDP. */
+    TUNNELCAP_KIND_IPIP = 2,          /**< IPv4 or IPv6 in IP, protocol 4 or 41. */
+    TUNNELCAP_KIND_ESP = 3,           /**< IPsec ESP, protocol 50 or in UDP. */
+    TUNNELCAP_KIND_IKE = 4,           /**< UDP 4500 with the non-ESP marker (RFC 3948 2.2). */
+    TUNNELCAP_KIND_NAT_KEEPALIVE = 5, /**< UDP 4500, one byte 0xff (RFC 3948 2.3). */
+    TUNNELCAP_KIND_GRE_ESP = 6        /**< Of tunnels in a table: GRE in ESP. */
 };
 
 /**

@@ -58,7 +58,7 @@ enum {
     TUNNELCAP_E_MALFORMED = -102,   /**< A header contradicts itself or its RFC. */
     TUNNELCAP_E_CHECKSUM = -103,    /**< A checksum that is present is wrong. */
     TUNNELCAP_E_NO_CHECKSUM = -104, /**< The tunnel demands a checksum; the packet has none. */
-    TUNNELCAP_E_AUTH = -105,        /**< Wrong integrity check value (ICV). */
+    TUNNELCAP_E_AUTH = -105, /**< Wrong integrity check value (ICV), or none where ESP is due. */
     TUNNELCAP_E_PROTOCOL = -106,    /**< Not a protocol that a tunnel of this kind carries. */
     TUNNELCAP_E_NO_TUNNEL = -107,   /**< Belongs to no tunnel here: addresses, key or port. */
     TUNNELCAP_E_GRE_VERSION = -108, /**< Enhanced GRE (version 1, PPTP) or a later version. */

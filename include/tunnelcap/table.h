@@ -284,7 +284,36 @@ TUNNELCAP_API int32_t tunnelcap_table_set_esp(tunnelcap_table *table, uint64_t i
                                               const tunnelcap_tunnel *tunnel);
 
 /**
- * Give an ESP tunnel an SA of either direction, or let one that it has go on to another state: see
+ * Add a tunnel of GRE in ESP transport mode, or replace the tunnel of this id; one that is replaced
+ * by another of its kind and outer VRF keeps its SAs.
+ *
+ * ```
+ * [ IP | (UDP) | ESP | IV | GRE | inner packet | padding | ICV ]
+ * ```
+ *
+ * It sends and receives by the SAs that tunnelcap_table_set_sa() gives it, in transport mode, and
+ * is otherwise as a GRE tunnel: key, checksum and sequence numbers are those inside. Inner MTU,
+ * MSS, headroom and tailroom follow from both: 1442 bytes for AES-GCM-16 over IPv4 on a path of
+ * 1500. Without an SA to send by it is as with tunnelcap_table_set_esp(). What comes to it as GRE
+ * in the clear is refused with ::TUNNELCAP_E_AUTH, what comes in ESP and is not its GRE with what
+ * tunnelcap_gre_decap() says. Keepalives are refused: ::TUNNELCAP_E_PROTOCOL.
+ *
+ * @param table  a table in change
+ * @param id     the caller's name for the tunnel, not 0
+ * @param tunnel what the table does for it; NULL for the defaults
+ * @param gre    the tunnel itself
+ * @return as tunnelcap_table_set_gre(); ::TUNNELCAP_E_FLAGS also for GRE in UDP
+ *
+ * Threads  the table's writer
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_set_gre_esp(tunnelcap_table *table, uint64_t id,
+                                                  const tunnelcap_tunnel *tunnel,
+                                                  const tunnelcap_gre_config *gre);
+
+/**
+ * Give a tunnel in ESP an SA of either direction, or let one that it has go on to another state:
+ * see
  * ::TUNNELCAP_SA_STAGED and the others. Rekeying without a packet lost is
  *
  * 1. the new SAs are made, and become ::TUNNELCAP_SA_IN_READY;
@@ -306,14 +335,15 @@ TUNNELCAP_API int32_t tunnelcap_table_set_esp(tunnelcap_table *table, uint64_t i
  * may have the SPI of a dead one.
  *
  * @param table    a table in change
- * @param id       an ESP tunnel's id
- * @param esp      an SA; an outbound one in tunnel mode
+ * @param id       a tunnel of tunnelcap_table_set_esp() or tunnelcap_table_set_gre_esp()
+ * @param esp      an SA: for GRE in ESP in transport mode, for an ESP tunnel in tunnel mode,
+ * inbound also in transport mode
  * @param state    TUNNELCAP_SA_
  * @param until_ns DRAINING: when it ends, on the clock of bursts; 0: when told. Else 0
  * @retval TUNNELCAP_OK          set; also if it was before
  * @retval TUNNELCAP_E_INVALID   a pointer is NULL
  * @retval TUNNELCAP_E_STATE     no change is under way; or not a state that may follow
- * @retval TUNNELCAP_E_MODE      no such state, or an outbound SA that is not in tunnel mode
+ * @retval TUNNELCAP_E_MODE      no such state, or an SA in the other mode
  * @retval TUNNELCAP_E_RANGE     until_ns is set, and the state is not DRAINING
  * @retval TUNNELCAP_E_NOT_FOUND no such ESP tunnel
  * @retval TUNNELCAP_E_EXISTS    another SA answers to this SPI at this address

@@ -16,7 +16,7 @@ static bool over_ipv6(uint32_t kind)
 
 static bool is_esp(uint32_t kind)
 {
-    return kind == LINK_ESP || kind == LINK_ESP_UDP6;
+    return kind == LINK_ESP || kind == LINK_ESP_UDP6 || kind == LINK_GRE_ESP;
 }
 
 void table_link_policies(tunnelcap_tunnel policies[2])
@@ -38,6 +38,8 @@ static void make_sas(table_link *link)
         tunnelcap_esp_config in = test_esp_config(TUNNELCAP_ESP_IN, ends[from], ends[1 - from]);
         out.spi = in.spi = 0x1001 + from;
         out.flags = in.flags = link->kind == LINK_ESP_UDP6 ? TUNNELCAP_ESP_UDP : 0;
+        out.mode = in.mode =
+            link->kind == LINK_GRE_ESP ? TUNNELCAP_ESP_TRANSPORT : TUNNELCAP_ESP_TUNNEL;
         link->out[from] = test_esp_new(&out, &transform, &link->toy.crypto);
         link->in[1 - from] = test_esp_new(&in, &transform, &link->toy.crypto);
     }
@@ -52,7 +54,9 @@ void table_link_set(table_link *link, uint32_t end, const tunnelcap_tunnel *poli
     tunnelcap_ipip_config ipip = test_ipip_config(ends[end], ends[1 - end], 0);
     test_ok(tunnelcap_table_begin(table));
     if (is_esp(link->kind)) {
-        test_ok(tunnelcap_table_set_esp(table, LINK_ID, policy));
+        test_ok(link->kind == LINK_GRE_ESP
+                    ? tunnelcap_table_set_gre_esp(table, LINK_ID, policy, &gre)
+                    : tunnelcap_table_set_esp(table, LINK_ID, policy));
         test_sa_pair(table, LINK_ID, link->in[end], link->out[end]);
     } else if (link->kind == LINK_IPIP) {
         test_ok(tunnelcap_table_set_ipip(table, LINK_ID, policy, &ipip));
@@ -74,7 +78,7 @@ void table_link_open(table_link *link, uint32_t kind, const tunnelcap_tunnel pol
 void table_link_open_as(table_link *link, uint32_t kind, const tunnelcap_tunnel policies[2],
                         const tunnelcap_table_config *near)
 {
-    static const uint32_t mtus[LINK_KINDS] = {1476, 1456, 1468, 1480, 1446, 1418};
+    static const uint32_t mtus[LINK_KINDS] = {1476, 1456, 1468, 1480, 1446, 1418, 1442};
     memset(link, 0, sizeof(*link));
     test_toy_init(&link->toy);
     link->kind = kind;

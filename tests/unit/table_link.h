@@ -7,7 +7,16 @@
 #include "esp_kit.h"
 #include "table_world.h"
 
-enum { LINK_GRE, LINK_GRE6, LINK_GRE_UDP, LINK_IPIP, LINK_ESP, LINK_ESP_UDP6, LINK_KINDS };
+enum {
+    LINK_GRE,
+    LINK_GRE6,
+    LINK_GRE_UDP,
+    LINK_IPIP,
+    LINK_ESP,
+    LINK_ESP_UDP6,
+    LINK_GRE_ESP,
+    LINK_KINDS
+};
 
 /* The tunnel has id 5 on both sides. Near are 203.0.113.0/24 and 2001:db8:f::/48, far are
  * 10.1.0.0/16 and fd00:1::/32. */

@@ -305,7 +305,7 @@ START_TEST(implausible_messages_are_dropped_as_such)
         for (uint32_t row = 0; row < ROWS; row++) {
             open_link(kind);
             bool six = kind == LINK_GRE6 || kind == LINK_ESP_UDP6;
-            bool esp = kind == LINK_ESP || kind == LINK_ESP_UDP6;
+            bool esp = kind == LINK_ESP || kind == LINK_ESP_UDP6 || kind == LINK_GRE_ESP;
             bool udp = kind == LINK_GRE_UDP || kind == LINK_ESP_UDP6;
             uint32_t header = six ? 40 : 20;
             table_link_inner(0, TUNNELCAP_IPV4, 1400, true);

@@ -183,6 +183,7 @@ static unsigned touch_all(void)
     TOUCH(tunnelcap_table_sa_at);
     TOUCH(tunnelcap_table_set_esp);
     TOUCH(tunnelcap_table_set_gre);
+    TOUCH(tunnelcap_table_set_gre_esp);
     TOUCH(tunnelcap_table_set_ipip);
     TOUCH(tunnelcap_table_set_owner);
     TOUCH(tunnelcap_table_set_prober);
