@@ -62,16 +62,16 @@ typedef struct tunnelcap_table_config {
     uint32_t watched; /**< Most tunnels whose health is watched, to 2^20; default 64. About 2.3 KiB
                            each; see watch.h. */
     uint32_t vrfs;    /**< Most routing instances with routes, besides 0, up to 2^16; default 16. 64
-                           bytes each. */
-    uint32_t nodes;   /**< Nodes of 2 KiB that find the longest prefix, up to 2^22. Two for each
-                           prefix that has routes always suffice. They are shared by prefixes that
-                           are alike: a full table of the Internet takes about 80000 for a million
-                           prefixes of IPv4 and 170000 for 200000 of IPv6. 0, the default: two for
-                           each of 512 routes, and one for each eight beyond. With 2048 nodes or more
-                           another 1 MiB makes look-ups in routing instance 0 faster. */
+                           to 128 bytes each. */
+    uint32_t nodes;  /**< Nodes of 2112 bytes that find the longest prefix, up to 2^22. Two for each
+                          prefix that has routes always suffice. They are shared by prefixes that
+                          are alike: a full table of the Internet takes about 80000 for a million
+                          prefixes of IPv4 and 170000 for 200000 of IPv6. 0, the default: two for
+                          each of 512 routes, and one for each eight beyond. With 2048 nodes or more
+                          another 1 MiB makes look-ups in routing instance 0 faster. */
     uint32_t groups; /**< Most different lists of two and more tunnels, with priorities and weights,
                           that prefixes have, up to 2^20; default 64. One list serves any number of
-                          prefixes. 4 KiB and 8 bytes for each bucket. */
+                          prefixes. 4.2 KiB each, and 8 bytes for each bucket. */
     uint32_t buckets;   /**< How finely flows are shared: into so many parts, a power of two from 64
                            to 65536; default 1024. A tunnel's share is less than one part off; with
                              ::TUNNELCAP_TABLE_RENDEZVOUS a share p has a standard deviation of
