@@ -259,6 +259,18 @@ def replays():
     yield "high", struct.pack(">HIB", 64, 0xFFFFFFF0, 12) + bytes([5, 23, 5, 7, 1, 4]) * 9
 
 
+def traffics():
+    """Names and inputs of the traffic target: tunnels with lists, records of 8 bytes."""
+    def record(tunnel, source, rate=1, size=100, protocol=17, flags=1, action=1):
+        return struct.pack(">BBBHBBB", tunnel, source, rate, size, protocol, flags, action)
+
+    yield "few", b"\x02" + b"".join(record(1, i % 4, 10) for i in range(40))
+    yield "many", b"\x03" + b"".join(record(i % 16, i * 7 % 256, 1 + i % 5) for i in range(200))
+    yield "heavy", b"\x05" + b"".join(
+        record(1 + i % 2 * (i % 14), i % 3 * i % 256, 200 if i % 3 == 0 else 1) for i in range(200))
+    yield "none", b"\x00" + record(0, 1, 0) + record(3, 2, 5, 0, 6, 2, 0)
+
+
 def splits():
     """Names and inputs of the fragment target."""
     clear_df, as_source, meta, partial, repair = 1, 2, 8, 16, 64
@@ -441,6 +453,7 @@ def main():
     seeds["reassembly"] = dict(pieces())
     seeds["selector"] = dict(selectors())
     seeds["replay"] = dict(replays())
+    seeds["traffic"] = dict(traffics())
     for target, inputs in seeds.items():
         (folder / target).mkdir(parents=True, exist_ok=True)
         for name, data in inputs.items():

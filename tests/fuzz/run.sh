@@ -15,7 +15,7 @@ seconds=${1:-10}
 shift || true
 targets=("$@")
 if [[ ${#targets[@]} -eq 0 ]]; then
-    targets=(esp_decap fragment gre_decap gso icmp ipip_decap mss peek reassembly replay roundtrip selector table)
+    targets=(esp_decap fragment gre_decap gso icmp ipip_decap mss peek reassembly replay roundtrip selector table traffic)
 fi
 build=${BUILD:-$(mktemp -d "${TMPDIR:-/tmp}/tunnelcap-fuzz.XXXXXX")}
 cc=${FUZZ_CC:-clang}
