@@ -18,7 +18,8 @@
 enum { OLDEST = sizeof(tunnelcap_esp_config), OLDEST_STATE = sizeof(tunnelcap_esp_state) };
 enum { WINDOW_MIN = 32, WINDOW_MAX = 65536 };
 enum {
-    FLAGS_KNOWN = TUNNELCAP_ESP_ESN | TUNNELCAP_ESP_UDP | TUNNELCAP_ESP_UDP_STRICT,
+    FLAGS_KNOWN =
+        TUNNELCAP_ESP_ESN | TUNNELCAP_ESP_UDP | TUNNELCAP_ESP_UDP_STRICT | TUNNELCAP_ESP_ANY_PEER,
     TFC_MAX = 65535
 };
 
@@ -82,6 +83,9 @@ static int32_t check_in(const tunnelcap_esp_config *c)
 static int32_t check_config(const tunnelcap_esp_config *c, const tunnelcap_transform_info *facts)
 {
     if (c->flags & ~(uint32_t)FLAGS_KNOWN)
+        return TUNNELCAP_E_FLAGS;
+    if ((c->flags & TUNNELCAP_ESP_ANY_PEER) &&
+        (c->direction != TUNNELCAP_ESP_OUT || c->mode != TUNNELCAP_ESP_TUNNEL))
         return TUNNELCAP_E_FLAGS;
     if (!tunnelcap_i_is_zero(c->reserved, sizeof(c->reserved)))
         return TUNNELCAP_E_RESERVED;
@@ -234,6 +238,12 @@ static int32_t build(tunnelcap_esp *esp, const tunnelcap_esp_config *config,
         if (c.flags & TUNNELCAP_ESP_UDP_STRICT)
             esp->forms = c.flags & TUNNELCAP_ESP_UDP ? 2 : 1;
         TUNNELCAP_I_STORE(esp->replay.top, c.seq_start);
+    }
+    if (c.flags & TUNNELCAP_ESP_ANY_PEER) {
+        if (!tunnelcap_i_is_zero(&c.outer.remote, sizeof(c.outer.remote)))
+            return TUNNELCAP_E_ADDRESS;
+        c.outer.remote = c.outer.local; /* a stand-in, which is never sent to */
+        c.outer.remote.bytes[3] ^= 1;
     }
     if (c.direction == TUNNELCAP_ESP_IN || c.mode == TUNNELCAP_ESP_TRANSPORT)
         status = build_policy(esp, &c);

@@ -61,10 +61,11 @@ typedef struct tunnelcap_i_esp_job {
     tunnelcap_esp *esp;
     tunnelcap_pkt *pkt;
     const tunnelcap_meta *meta;
-    tunnelcap_esp_rx *rx;    /* inbound: NULL, or where to tell what the packet said */
-    tunnelcap_i_inner inner; /* outbound, tunnel mode, if not plain */
-    tunnelcap_i_opened o;    /* inbound */
-    uint64_t peer;           /* inbound: its source in one word */
+    const tunnelcap_i_outer *outer; /* outbound: its headers */
+    tunnelcap_esp_rx *rx;           /* inbound: NULL, or where to tell what the packet said */
+    tunnelcap_i_inner inner;        /* outbound, tunnel mode, if not plain */
+    tunnelcap_i_opened o;           /* inbound */
+    uint64_t peer;                  /* inbound: its source in one word */
     uint64_t seq;
     uint32_t text_len;    /* payload, TFC padding, padding, trailer */
     uint32_t payload_len; /* of it: payload */
@@ -189,11 +190,12 @@ TUNNELCAP_I_INLINE void tunnelcap_i_esp_aad(const tunnelcap_esp *esp, tunnelcap_
  * one job after the other; run them all; look at each packet's status. SAs must be usable by the
  * lane: tunnelcap_i_esp_usable(). Packets and their meta must stay where they are meanwhile. */
 
-/* Decide about one packet, without changing it or its SA. With TUNNELCAP_OK, *job is filled: it is
+/* Decide about one packet, without changing it or its SA. `outer` is the SA's own, or leads to
+ * another far end of tunnel mode. With TUNNELCAP_OK, *job is filled: it is
  * to be run; with anything else, it may be used for the next packet. */
-int32_t tunnelcap_i_esp_encap_prepare(tunnelcap_esp *esp, const tunnelcap_lane *lane,
-                                      tunnelcap_pkt *pkt, const tunnelcap_meta *meta,
-                                      tunnelcap_i_esp_job *job);
+int32_t tunnelcap_i_esp_encap_prepare(tunnelcap_esp *esp, const tunnelcap_i_outer *outer,
+                                      const tunnelcap_lane *lane, tunnelcap_pkt *pkt,
+                                      const tunnelcap_meta *meta, tunnelcap_i_esp_job *job);
 
 /* Number, write and seal the first `count` jobs of a lane, and set the status of their packets.
  * Returns how many are encrypted. */

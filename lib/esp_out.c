@@ -84,7 +84,7 @@ static int32_t measure_tunnel(const tunnelcap_esp *esp, const tunnelcap_lane *la
         memset(&job->inner, 0, sizeof(job->inner));
         job->inner.len = pkt->len;
     } else {
-        status = tunnelcap_i_inner_facts(&esp->outer, lane, pkt->buf + pkt->off, pkt->len, 0,
+        status = tunnelcap_i_inner_facts(job->outer, lane, pkt->buf + pkt->off, pkt->len, 0,
                                          &job->inner);
         if (status != TUNNELCAP_OK)
             return status;
@@ -96,14 +96,14 @@ static int32_t measure_tunnel(const tunnelcap_esp *esp, const tunnelcap_lane *la
         return TUNNELCAP_E_TOO_BIG;
     job->payload_len = job->inner.len;
     job->text_len = tunnelcap_i_esp_text_len(esp, job->payload_len);
-    *total = tunnelcap_i_outer_need(&esp->outer, &job->inner) + job->text_len + esp->facts.icv_len;
-    return *total > esp->outer.max ? TUNNELCAP_E_TOO_BIG : TUNNELCAP_OK;
+    *total = tunnelcap_i_outer_need(job->outer, &job->inner) + job->text_len + esp->facts.icv_len;
+    return *total > job->outer->max ? TUNNELCAP_E_TOO_BIG : TUNNELCAP_OK;
 }
 
 /* Bytes of an option that the outer header gets only because the inner packet has it. */
-static uint32_t limit_room(const tunnelcap_esp *esp, const tunnelcap_i_esp_job *job)
+static uint32_t limit_room(const tunnelcap_i_esp_job *job)
 {
-    return tunnelcap_i_outer_need(&esp->outer, &job->inner) - esp->outer.header_len;
+    return tunnelcap_i_outer_need(job->outer, &job->inner) - job->outer->header_len;
 }
 
 /* Decide about one packet, without changing it. */
@@ -121,7 +121,7 @@ static int32_t measure(tunnelcap_esp *esp, const tunnelcap_lane *lane, tunnelcap
         status = tunnelcap_i_meta_check(meta, job->inner.len);
     if (status != TUNNELCAP_OK)
         return status;
-    if (pkt->off < tunnelcap_i_esp_headroom(esp) + limit_room(esp, job))
+    if (pkt->off < tunnelcap_i_esp_headroom(esp) + limit_room(job))
         return TUNNELCAP_E_HEADROOM;
     if (pkt->cap - pkt->off - job->inner.len <
         job->text_len - job->payload_len + esp->facts.icv_len)
@@ -200,7 +200,7 @@ static void write_packet(const tunnelcap_esp *esp, tunnelcap_lane *lane, tunnelc
         tunnelcap_i_meta_finish(job->meta, p, job->inner.len);
     h = p - extra;
     if (esp->mode == TUNNELCAP_ESP_TUNNEL) {
-        tunnelcap_i_outer_write(&esp->outer, lane, &job->inner, protocol, total, h);
+        tunnelcap_i_outer_write(job->outer, lane, &job->inner, protocol, total, h);
         job->at = esp->outer.ip_len;
     } else {
         memmove(h, p, job->at);
@@ -247,7 +247,7 @@ static int32_t finish(const tunnelcap_i_esp_job *job)
     }
     if (!job->plain) {
         finish_udp(esp, job);
-        if (limit_room(esp, job) != 0)
+        if (limit_room(job) != 0)
             tunnelcap_i_outer_insert_limit(job->pkt, job->inner.limit);
     }
     if (job->seq >= esp->seq_soft ||
@@ -288,7 +288,7 @@ TUNNELCAP_I_INLINE void write_plain(const tunnelcap_esp *esp, tunnelcap_lane *la
                                            {1, 1, TUNNELCAP_I_PROTO_IPV4},
                                            {1, 2, 2, TUNNELCAP_I_PROTO_IPV4},
                                            {1, 2, 3, 3, TUNNELCAP_I_PROTO_IPV4}};
-    const tunnelcap_i_outer *outer = &esp->outer;
+    const tunnelcap_i_outer *outer = job->outer;
     tunnelcap_pkt *pkt = job->pkt;
     uint64_t seq = job->seq;
     uint64_t iv = esp->iv_first + (seq - esp->seq_first);
@@ -329,13 +329,17 @@ TUNNELCAP_I_INLINE void write_plain(const tunnelcap_esp *esp, tunnelcap_lane *la
 /* ---- bursts ---- */
 
 /* `next_header` is 59 for dummies, else 0. */
-TUNNELCAP_I_INLINE int32_t prepare(tunnelcap_esp *esp, const tunnelcap_lane *lane,
-                                   tunnelcap_pkt *pkt, const tunnelcap_meta *meta,
-                                   uint8_t next_header, tunnelcap_i_esp_job *job)
+TUNNELCAP_I_INLINE int32_t prepare(tunnelcap_esp *esp, const tunnelcap_i_outer *outer,
+                                   const tunnelcap_lane *lane, tunnelcap_pkt *pkt,
+                                   const tunnelcap_meta *meta, uint8_t next_header,
+                                   tunnelcap_i_esp_job *job)
 {
     int32_t status;
 
+    if (esp->flags & TUNNELCAP_ESP_ANY_PEER && outer == &esp->outer)
+        return TUNNELCAP_E_NEED_SA; /* nobody knows where to */
     job->esp = esp;
+    job->outer = outer;
     job->pkt = pkt;
     job->meta = meta;
     job->next_header = next_header;
@@ -352,11 +356,11 @@ TUNNELCAP_I_INLINE int32_t prepare(tunnelcap_esp *esp, const tunnelcap_lane *lan
                : TUNNELCAP_E_SELECTOR;
 }
 
-int32_t tunnelcap_i_esp_encap_prepare(tunnelcap_esp *esp, const tunnelcap_lane *lane,
-                                      tunnelcap_pkt *pkt, const tunnelcap_meta *meta,
-                                      tunnelcap_i_esp_job *job)
+int32_t tunnelcap_i_esp_encap_prepare(tunnelcap_esp *esp, const tunnelcap_i_outer *outer,
+                                      const tunnelcap_lane *lane, tunnelcap_pkt *pkt,
+                                      const tunnelcap_meta *meta, tunnelcap_i_esp_job *job)
 {
-    return prepare(esp, lane, pkt, meta, 0, job);
+    return prepare(esp, outer, lane, pkt, meta, 0, job);
 }
 
 /* Number and write jobs of one SA, and list in `ops` what the provider is to do; returns how much
@@ -425,9 +429,10 @@ TUNNELCAP_I_INLINE uint32_t encap_by(tunnelcap_esp *const *sas, uint32_t step, t
             usable = tunnelcap_i_esp_usable(esp, lane, TUNNELCAP_ESP_OUT);
             tunnelcap_i_esp_prefetch(sas, i, count);
         }
-        pkts[i].status = usable ? prepare(esp, lane, &pkts[i], tunnelcap_i_meta_at(meta, stride, i),
-                                          next_header, &jobs[fit])
-                                : TUNNELCAP_E_INVALID;
+        pkts[i].status =
+            usable ? prepare(esp, &esp->outer, lane, &pkts[i], tunnelcap_i_meta_at(meta, stride, i),
+                             next_header, &jobs[fit])
+                   : TUNNELCAP_E_INVALID;
         if (pkts[i].status == TUNNELCAP_OK && ++fit == lane->max_burst) {
             ok += tunnelcap_i_esp_encap_run(lane, fit);
             fit = 0;
@@ -525,6 +530,8 @@ int32_t tunnelcap_esp_keepalive(const tunnelcap_esp *esp, tunnelcap_pkt *pkt)
         return TUNNELCAP_E_INVALID;
     if (esp->udp_len == 0 || esp->mode != TUNNELCAP_ESP_TUNNEL)
         return TUNNELCAP_E_UNSUPPORTED;
+    if (esp->flags & TUNNELCAP_ESP_ANY_PEER)
+        return TUNNELCAP_E_NEED_SA;
     total = (uint32_t)esp->outer.ip_len + TUNNELCAP_I_UDP_HEADER + 1;
     if (pkt->cap - pkt->off < total)
         return TUNNELCAP_E_TAILROOM;

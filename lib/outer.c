@@ -136,6 +136,21 @@ int32_t tunnelcap_i_outer_build(const tunnelcap_outer *config, uint32_t extra,
     return TUNNELCAP_OK;
 }
 
+void tunnelcap_i_outer_redirect(tunnelcap_i_outer *outer, const uint8_t *remote)
+{
+    uint32_t bytes = outer->family == TUNNELCAP_IPV4 ? 4 : 16;
+    uint8_t *dst = outer->header + (outer->family == TUNNELCAP_IPV4 ? 16 : 24);
+    uint32_t change = tunnelcap_i_sum(remote, bytes) + 0xffff - tunnelcap_i_sum(dst, bytes);
+
+    if (outer->family == TUNNELCAP_IPV4) {
+        outer->sum += change; /* in ones' complement */
+        outer->plain_sum += change;
+    }
+    outer->pseudo += change;
+    memcpy(dst, remote, bytes);
+    memcpy(outer->match, remote, bytes);
+}
+
 void tunnelcap_i_outer_finish(tunnelcap_i_outer *outer, uint8_t protocol)
 {
     outer->header[outer->protocol_at] = protocol;

@@ -101,6 +101,9 @@ typedef struct tunnelcap_i_opened {
 int32_t tunnelcap_i_outer_build(const tunnelcap_outer *config, uint32_t extra,
                                 tunnelcap_i_outer *out);
 
+/* Let a template lead to another far end of its family. */
+void tunnelcap_i_outer_redirect(tunnelcap_i_outer *outer, const uint8_t *remote);
+
 /* Complete a template with the number of what follows the IP header around IPv4. */
 void tunnelcap_i_outer_finish(tunnelcap_i_outer *outer, uint8_t protocol);
 

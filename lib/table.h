@@ -93,6 +93,10 @@ typedef struct tunnelcap_i_tunnel {
     union {
         tunnelcap_gre gre;
         tunnelcap_ipip ipip;
+        struct {
+            tunnelcap_i_outer outer; /* that of `sa`, to where the far end is now */
+            uint32_t known;          /* 1: the far end is known */
+        } esp;
     } as;
 } tunnelcap_i_tunnel;
 
@@ -304,14 +308,14 @@ tunnelcap_i_tunnel_in(const tunnelcap_table *table, const tunnelcap_i_view *view
     return &table->slots[view->slot_of[place] - 1];
 }
 
-/* NULL for an ESP tunnel without outbound SA. */
+/* NULL for an ESP tunnel without outbound SA, or whose far end is not known. */
 static inline const tunnelcap_i_outer *tunnelcap_i_tunnel_outer(const tunnelcap_i_tunnel *tunnel)
 {
     if (tunnel->key.kind == TUNNELCAP_KIND_GRE)
         return &tunnel->as.gre.outer;
     if (tunnel->key.kind == TUNNELCAP_KIND_IPIP)
         return &tunnel->as.ipip.outer;
-    return tunnel->sa == NULL ? NULL : &tunnel->sa->outer;
+    return tunnel->sa == NULL || !tunnel->as.esp.known ? NULL : &tunnel->as.esp.outer;
 }
 
 static inline uint32_t tunnelcap_i_key_hash(const tunnelcap_table *table,
@@ -445,9 +449,10 @@ int32_t tunnelcap_i_policy_set(tunnelcap_i_tunnel *slot, const tunnelcap_tunnel 
 /* What a slot was filled from. */
 void tunnelcap_i_policy_recall(const tunnelcap_i_tunnel *slot, tunnelcap_tunnel *policy);
 
-/* Set a tunnel of the view under change anew, to send by an SA, or by none. */
+/* Set a tunnel of the view under change anew, to send by an SA, or by none; with `peer`, to another
+ * address, and port where it is not 0. */
 int32_t tunnelcap_i_tunnel_send_by(tunnelcap_table *table, const tunnelcap_i_tunnel *tunnel,
-                                   tunnelcap_esp *sa);
+                                   tunnelcap_esp *sa, const tunnelcap_addr *peer, uint16_t port);
 
 /* What fits a path of an MTU; the largest inner packet then, which may be less; and the clamp for
  * that. */
@@ -468,6 +473,20 @@ static inline uint32_t tunnelcap_i_is_gre_esp(const tunnelcap_i_tunnel *tunnel)
 static inline uint32_t tunnelcap_i_has_sas(const tunnelcap_i_tunnel *tunnel)
 {
     return tunnel->key.kind == TUNNELCAP_KIND_ESP || tunnelcap_i_is_gre_esp(tunnel);
+}
+
+/* The headers that the SA of a tunnel sends with. */
+static inline const tunnelcap_i_outer *tunnelcap_i_sa_outer(const tunnelcap_i_tunnel *tunnel)
+{
+    return tunnel->key.kind == TUNNELCAP_KIND_ESP ? &tunnel->as.esp.outer : &tunnel->sa->outer;
+}
+
+/* 1 if a tunnel in ESP cannot send: for want of an SA, or of knowing where to. */
+static inline uint32_t tunnelcap_i_needs_sa(const tunnelcap_i_tunnel *tunnel)
+{
+    if (tunnel->key.kind == TUNNELCAP_KIND_ESP)
+        return tunnel->sa == NULL || !tunnel->as.esp.known;
+    return tunnel->sa == NULL && tunnelcap_i_is_gre_esp(tunnel);
 }
 
 /* Find an inbound SA of a view, dead ones included, by what an outer packet says; NULL if there is

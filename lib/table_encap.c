@@ -13,7 +13,7 @@ static int32_t check_kind(const tunnelcap_i_tunnel *tunnel, const tunnelcap_meta
     uint16_t ethertype = is_ipv4 ? TUNNELCAP_ETHERTYPE_IPV4 : TUNNELCAP_ETHERTYPE_IPV6;
     uint32_t others = is_ipv4 ? TUNNELCAP_IPIP_ONLY_IPV6 : TUNNELCAP_IPIP_ONLY_IPV4;
 
-    if (tunnel->sa == NULL && tunnelcap_i_has_sas(tunnel))
+    if (tunnelcap_i_needs_sa(tunnel))
         return TUNNELCAP_E_NEED_SA;
     if (tunnel->key.kind == TUNNELCAP_KIND_IPIP && (tunnel->as.ipip.flags & others))
         return TUNNELCAP_E_PROTOCOL;
@@ -92,7 +92,8 @@ static int32_t submit(tunnelcap_i_run *run, tunnelcap_i_item *item, tunnelcap_i_
     int32_t status = TUNNELCAP_E_INVALID;
 
     if (tunnelcap_i_esp_usable(tunnel->sa, run->lane, TUNNELCAP_ESP_OUT))
-        status = tunnelcap_i_esp_encap_prepare(tunnel->sa, run->lane, item->pkt, meta,
+        status = tunnelcap_i_esp_encap_prepare(tunnel->sa, tunnelcap_i_sa_outer(tunnel), run->lane,
+                                               item->pkt, meta,
                                                tunnelcap_i_esp_jobs(run->lane) + run->jobs);
     if (status != TUNNELCAP_OK && in_gre)
         unwrap_gre(item);

@@ -175,9 +175,9 @@ static uint32_t is_about(const tunnelcap_i_run *run, const tunnelcap_i_tunnel *t
                          const tunnelcap_icmp_result *r)
 {
     uint32_t udp = tunnelcap_i_in_udp(tunnel);
-    tunnelcap_esp *esp;
+    const tunnelcap_i_outer *sent;
 
-    if (tunnel->sa == NULL && tunnelcap_i_has_sas(tunnel))
+    if (tunnelcap_i_needs_sa(tunnel))
         return 0;
     if (udp != (r->ip_protocol == TUNNELCAP_I_PROTO_UDP))
         return 0;
@@ -191,14 +191,14 @@ static uint32_t is_about(const tunnelcap_i_run *run, const tunnelcap_i_tunnel *t
     case TUNNELCAP_KIND_IPIP:
         return r->ip_protocol == TUNNELCAP_I_PROTO_IPV4 || r->ip_protocol == TUNNELCAP_I_PROTO_IPV6;
     default:
-        esp = tunnel->sa;
+        sent = tunnelcap_i_sa_outer(tunnel);
         if (!udp)
             return r->ip_protocol == TUNNELCAP_I_PROTO_ESP &&
                    (r->flags & TUNNELCAP_ICMP_SEQUENCE) && is_esp_of_any(run, tunnel, r);
         if (r->tunnel == TUNNELCAP_KIND_IKE || r->tunnel == TUNNELCAP_KIND_NAT_KEEPALIVE)
             return 0;
-        return has_ports(r, tunnelcap_i_load16(esp->outer.header + esp->outer.ip_len),
-                         esp->udp_dst_port) &&
+        return has_ports(r, tunnelcap_i_load16(sent->header + sent->ip_len),
+                         tunnelcap_i_load16(sent->header + sent->ip_len + 2)) &&
                is_esp_of_any(run, tunnel, r);
     }
 }

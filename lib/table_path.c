@@ -47,14 +47,20 @@ int32_t tunnelcap_i_wrap(tunnelcap_i_tunnel *tunnel, tunnelcap_lane *lane, tunne
 
     if (tunnel->key.kind == TUNNELCAP_KIND_IPIP)
         return tunnelcap_i_ipip_encap(&tunnel->as.ipip, lane, pkt, NULL);
-    if (tunnel->sa == NULL && tunnelcap_i_has_sas(tunnel))
+    if (tunnelcap_i_needs_sa(tunnel))
         return TUNNELCAP_E_NEED_SA;
     if (tunnel->key.kind == TUNNELCAP_KIND_GRE) {
         status = tunnelcap_i_gre_encap(&tunnel->as.gre, lane, pkt, NULL);
         if (status != TUNNELCAP_OK || tunnel->sa == NULL)
             return status;
     }
-    tunnelcap_esp_encap(tunnel->sa, lane, pkt, NULL, 0, 1);
+    if (!tunnelcap_i_esp_usable(tunnel->sa, lane, TUNNELCAP_ESP_OUT))
+        return TUNNELCAP_E_INVALID;
+    status = tunnelcap_i_esp_encap_prepare(tunnel->sa, tunnelcap_i_sa_outer(tunnel), lane, pkt,
+                                           NULL, tunnelcap_i_esp_jobs(lane));
+    if (status != TUNNELCAP_OK)
+        return status;
+    tunnelcap_i_esp_encap_run(lane, 1);
     return pkt->status;
 }
 

@@ -243,6 +243,8 @@ static uint32_t headroom(const tunnelcap_i_tunnel *slot)
 /* The inner MTU to begin with. */
 static uint32_t first_mtu(const tunnelcap_i_tunnel *slot, const tunnelcap_tunnel *policy)
 {
+    if (slot->sa != NULL && tunnelcap_i_needs_sa(slot)) /* the path to the far end is not known */
+        return tunnelcap_i_tunnel_mtu(slot, policy->path_mtu != 0 ? policy->path_mtu : LINK_MTU);
     if (slot->sa != NULL || !tunnelcap_i_has_sas(slot))
         return tunnelcap_i_tunnel_mtu(slot, slot->link);
     return policy->mtu != 0 ? policy->mtu : (uint32_t)UNKNOWN_MTU;

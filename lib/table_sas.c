@@ -318,7 +318,7 @@ static int32_t send_by(tunnelcap_table *table, const tunnelcap_i_tunnel *tunnel,
     const tunnelcap_i_view *view = tunnelcap_i_changing(table);
     uint32_t before = tunnel->sa == NULL ? 0 : find_of(table, view, tunnel->place, tunnel->sa);
     tunnelcap_i_sa drained;
-    int32_t status = tunnelcap_i_tunnel_send_by(table, tunnel, esp);
+    int32_t status = tunnelcap_i_tunnel_send_by(table, tunnel, esp, NULL, 0);
 
     if (status != TUNNELCAP_OK || before == 0 || esp == NULL)
         return status;
@@ -416,6 +416,31 @@ int32_t tunnelcap_table_set_owner(tunnelcap_table *table, uint64_t id, const tun
     sa.owner = owner;
     do_set(table, TUNNELCAP_I_OP_SET_SA, &sa);
     return TUNNELCAP_OK;
+}
+
+int32_t tunnelcap_table_set_peer(tunnelcap_table *table, uint64_t id, const tunnelcap_addr *addr,
+                                 uint16_t port)
+{
+    const tunnelcap_i_tunnel *tunnel;
+    const tunnelcap_i_outer *outer;
+    size_t bytes;
+
+    if (table == NULL || addr == NULL)
+        return TUNNELCAP_E_INVALID;
+    if (!table->in_change)
+        return TUNNELCAP_E_STATE;
+    tunnel = find_tunnel(table, id);
+    if (tunnel == NULL || tunnel->key.kind != TUNNELCAP_KIND_ESP)
+        return TUNNELCAP_E_NOT_FOUND;
+    if (tunnel->sa == NULL)
+        return TUNNELCAP_E_NEED_SA;
+    outer = &tunnel->sa->outer;
+    bytes = outer->family == TUNNELCAP_IPV4 ? 4 : 16;
+    if (addr->family != outer->family || tunnelcap_i_is_zero(addr->bytes, bytes) ||
+        (addr->family == TUNNELCAP_IPV4 ? addr->bytes[0] >= 224 : addr->bytes[0] == 0xff) ||
+        memcmp(addr->bytes, outer->match + bytes, bytes) == 0)
+        return TUNNELCAP_E_ADDRESS;
+    return tunnelcap_i_tunnel_send_by(table, tunnel, tunnel->sa, addr, port);
 }
 
 int32_t tunnelcap_table_sa_at(const tunnelcap_table *table, uint64_t id, uint32_t index,

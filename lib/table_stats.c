@@ -46,7 +46,9 @@ static void fill_kind(const tunnelcap_i_tunnel *tunnel, tunnelcap_tunnel_info *i
     } else if (tunnel->key.kind == TUNNELCAP_KIND_ESP && esp != NULL) {
         info->flags = TUNNELCAP_PEEK_SEQUENCE | (esp->udp_len != 0 ? TUNNELCAP_PEEK_UDP : 0u);
         info->key = esp->spi;
-        info->udp_port = esp->udp_len != 0 ? esp->udp_dst_port : 0;
+        if (esp->udp_len != 0)
+            info->udp_port =
+                tunnelcap_i_load16(tunnel->as.esp.outer.header + tunnel->as.esp.outer.ip_len + 2);
         info->tailroom = tunnelcap_esp_tailroom(esp);
     }
 }

@@ -332,20 +332,53 @@ int32_t tunnelcap_table_set_ipip(tunnelcap_table *table, uint64_t id,
     return status == TUNNELCAP_OK ? link_tunnel(table, &plan) : status;
 }
 
+/* Give an ESP tunnel the headers of its SA. A far end that the SA does not know is where that of
+ * the tunnel before was; `peer` tells where it is now. */
+static void set_peer(tunnelcap_i_tunnel *slot, const tunnelcap_i_tunnel *before,
+                     const tunnelcap_addr *peer, uint16_t port)
+{
+    const tunnelcap_esp *sa = slot->sa;
+    const tunnelcap_i_outer *old = &before->as.esp.outer;
+    const uint8_t *remote = peer != NULL ? peer->bytes : NULL;
+    uint8_t *ports;
+
+    if (sa == NULL)
+        return;
+    slot->as.esp.outer = sa->outer;
+    ports = slot->as.esp.outer.header + sa->outer.ip_len;
+    if (peer == NULL && (sa->flags & TUNNELCAP_ESP_ANY_PEER) && before->as.esp.known &&
+        old->family == sa->outer.family) {
+        remote = old->match;
+        port = tunnelcap_i_load16(old->header + old->ip_len + 2);
+    }
+    slot->as.esp.known = remote != NULL || !(sa->flags & TUNNELCAP_ESP_ANY_PEER);
+    if (remote == NULL)
+        return;
+    tunnelcap_i_outer_redirect(&slot->as.esp.outer, remote);
+    if (sa->udp_len != 0 && port != 0)
+        tunnelcap_i_store16(ports + 2, port);
+}
+
 int32_t tunnelcap_table_set_esp(tunnelcap_table *table, uint64_t id, const tunnelcap_tunnel *tunnel)
 {
+    tunnelcap_i_tunnel *slot;
     tunnel_plan plan;
     int32_t status = make_plan(table, id, TUNNELCAP_KIND_ESP, tunnel, &plan);
 
     if (status != TUNNELCAP_OK)
         return status;
-    table->slots[plan.slot].sa = sa_before(&plan, TUNNELCAP_KIND_ESP, 1);
+    slot = &table->slots[plan.slot];
+    slot->sa = sa_before(&plan, TUNNELCAP_KIND_ESP, 1);
+    if (plan.before != NULL && plan.before->key.kind == TUNNELCAP_KIND_ESP)
+        slot->as.esp = plan.before->as.esp;
+    else
+        memset(&slot->as.esp, 0, sizeof(slot->as.esp));
     status = set_common(table, &plan, id, TUNNELCAP_KIND_ESP);
     return status == TUNNELCAP_OK ? link_tunnel(table, &plan) : status;
 }
 
 int32_t tunnelcap_i_tunnel_send_by(tunnelcap_table *table, const tunnelcap_i_tunnel *tunnel,
-                                   tunnelcap_esp *sa)
+                                   tunnelcap_esp *sa, const tunnelcap_addr *peer, uint16_t port)
 {
     tunnelcap_i_tunnel *slot;
     tunnelcap_tunnel policy;
@@ -359,6 +392,8 @@ int32_t tunnelcap_i_tunnel_send_by(tunnelcap_table *table, const tunnelcap_i_tun
     slot = &table->slots[plan.slot];
     memcpy(&slot->as, &tunnel->as, sizeof(slot->as));
     slot->sa = sa;
+    if (tunnel->key.kind == TUNNELCAP_KIND_ESP)
+        set_peer(slot, tunnel, peer, port);
     status = set_common(table, &plan, tunnel->id, tunnel->key.kind);
     if (status != TUNNELCAP_OK)
         return status;

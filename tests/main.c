@@ -80,6 +80,7 @@ static const struct {
     {"table_large_model", test_table_large_model_suite},
     {"table_model", test_table_model_suite},
     {"table_path", test_table_path_suite},
+    {"table_peer", test_table_peer_suite},
     {"table_reassembly", test_table_reassembly_suite},
     {"table_rekey", test_table_rekey_suite},
     {"table_routes", test_table_routes_suite},

@@ -101,6 +101,7 @@ Suite *test_table_large_suite(void);
 Suite *test_table_large_model_suite(void);
 Suite *test_table_model_suite(void);
 Suite *test_table_path_suite(void);
+Suite *test_table_peer_suite(void);
 Suite *test_table_reassembly_suite(void);
 Suite *test_table_rekey_suite(void);
 Suite *test_table_routes_suite(void);

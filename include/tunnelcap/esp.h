@@ -51,9 +51,13 @@ enum {
 
 /** Flags of tunnelcap_esp_config. */
 enum {
-    TUNNELCAP_ESP_ESN = 1,       /**< Extended (64-bit) sequence numbers. */
-    TUNNELCAP_ESP_UDP = 2,       /**< Send in UDP (RFC 3948). */
-    TUNNELCAP_ESP_UDP_STRICT = 4 /**< Receive only in the form that UDP says; else both. */
+    TUNNELCAP_ESP_ESN = 1,        /**< Extended (64-bit) sequence numbers. */
+    TUNNELCAP_ESP_UDP = 2,        /**< Send in UDP (RFC 3948). */
+    TUNNELCAP_ESP_UDP_STRICT = 4, /**< Receive only in the form that UDP says; else both. */
+    TUNNELCAP_ESP_ANY_PEER = 8    /**< Outbound tunnel mode: the far end's address is not known and
+                                       left out. A table learns where to send
+                                       (tunnelcap_table_set_peer()); until then, and without a
+                                       table, nothing is sent: ::TUNNELCAP_E_NEED_SA. */
 };
 
 /** Configuration of an SA; fill it with tunnelcap_esp_config_init() first. */
@@ -337,6 +341,7 @@ TUNNELCAP_API uint32_t tunnelcap_esp_inner_mtu(const tunnelcap_esp *esp, uint32_
  * @retval TUNNELCAP_E_TRUNCATED     shorter than its IP header says
  * @retval TUNNELCAP_E_MALFORMED     not IP, or a bad header
  * @retval TUNNELCAP_E_FRAGMENT      transport mode takes no fragments (RFC 4303 3.3.4)
+ * @retval TUNNELCAP_E_NEED_SA       the far end is not known: ::TUNNELCAP_ESP_ANY_PEER
  * @retval TUNNELCAP_E_SELECTOR      not what the SA is for: tunnelcap_esp_set_selectors()
  * @retval TUNNELCAP_E_HEADROOM      less headroom than tunnelcap_esp_headroom()
  * @retval TUNNELCAP_E_TAILROOM      less tailroom than padding and ICV take

@@ -382,6 +382,36 @@ TUNNELCAP_API int32_t tunnelcap_table_set_owner(tunnelcap_table *table, uint64_t
                                                 const tunnelcap_esp *esp, uint32_t owner);
 
 /**
+ * Say where the far end of an ESP tunnel is, or has moved to. ::TUNNELCAP_EVENT_PEER_MOVED tells
+ * that: after the first packet of an inbound SA without remote address, and whenever verified
+ * packets come from elsewhere. Where a replay window is configured it is told by the latest packet
+ * only, and never by one that is repeated (RFC 7296 2.23). Whether to follow is the caller's
+ * decision.
+ *
+ * It holds for the SA that the tunnel sends by now, and for each later one whose own configuration
+ * leaves it open (::TUNNELCAP_ESP_ANY_PEER). The path to a new address begins to be learned anew.
+ *
+ * @param table a table in change
+ * @param id    an ESP tunnel's id
+ * @param addr  the far end's outer address, of the family of ours
+ * @param port  its UDP port, where the SA sends in UDP; 0: as configured
+ * @retval TUNNELCAP_OK          set
+ * @retval TUNNELCAP_E_INVALID   a pointer is NULL
+ * @retval TUNNELCAP_E_STATE     no change is under way
+ * @retval TUNNELCAP_E_NOT_FOUND no such ESP tunnel
+ * @retval TUNNELCAP_E_NEED_SA   it has no SA to send by
+ * @retval TUNNELCAP_E_ADDRESS   of the other family, none, our own, or no unicast address
+ * @retval TUNNELCAP_E_FULL      no room for the tunnel with its new path
+ *
+ * On failure the change under way is as it was before the call.
+ *
+ * Threads  the table's writer
+ * @since 1.0
+ */
+TUNNELCAP_API int32_t tunnelcap_table_set_peer(tunnelcap_table *table, uint64_t id,
+                                               const tunnelcap_addr *addr, uint16_t port);
+
+/**
  * Forget an SA, whatever its state: its SPI is that of a stranger from now on.
  *
  * @param table a table in change
@@ -692,7 +722,8 @@ TUNNELCAP_API int32_t tunnelcap_table_set_reassembly(tunnelcap_lane *lane,
  *
  * Status of a packet: those of tunnelcap_gre_encap(), tunnelcap_ipip_encap(),
  * tunnelcap_esp_encap() and tunnelcap_fragment_begin(), and
- * @retval TUNNELCAP_E_NEED_SA  an ESP tunnel without an SA to send by
+ * @retval TUNNELCAP_E_NEED_SA  a tunnel in ESP without an SA to send by, or whose far end is not
+ * known
  * @retval TUNNELCAP_E_PROTOCOL not IP by `meta.ethertype`, or a tunnel that carries other payloads
  * @retval TUNNELCAP_E_NO_ROUTE no route for the destination
  * @retval TUNNELCAP_E_ENCAP_LIMIT may enter no more tunnels over IPv6 (RFC 2473 4.1.1);

@@ -186,6 +186,7 @@ static unsigned touch_all(void)
     TOUCH(tunnelcap_table_set_gre_esp);
     TOUCH(tunnelcap_table_set_ipip);
     TOUCH(tunnelcap_table_set_owner);
+    TOUCH(tunnelcap_table_set_peer);
     TOUCH(tunnelcap_table_set_prober);
     TOUCH(tunnelcap_table_set_reassembly);
     TOUCH(tunnelcap_table_set_route);
