@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026, The tunnelcap authors
-"""A gateway looks after the health of its tunnels.
+"""A gateway looks after the health of its tunnels, and its routes leave those that are down.
 
     usage: check_health.py PROGRAM        (the path of tunnelcap-gateway)
 """
@@ -11,6 +11,9 @@ import sys
 from gateway_ipsec import GCM, Keys
 from gateway_lab import (CUST4, CUST6, EDGE4, EDGE6, NODES, Gateway, eventually, inner4, inner6,
                          leftovers, main, make_network, ping, run)
+from gateway_stream import Stream
+
+SERVER = "203.0.113.80"
 
 
 def watched(kind, direction, **more):
@@ -69,6 +72,10 @@ def cut(verb, tool="iptables"):
     return False
 
 
+def carried(edge, name):
+    return edge.tunnel(name)["encap"]["packets"]
+
+
 def check_probes(t, edge):
     names = [name for _, name, _, _ in TUNNELS if name != "unwatched"] + ["esp"]
     for name in names:
@@ -81,20 +88,35 @@ def check_probes(t, edge):
             edge.tunnel("unwatched"))
 
 
-def check_cut(t, edge):
+def check_failover(t, edge):
+    stream = Stream("net", "orig", SERVER, 7400)
+    stream.window = None  # what is lost does not stop it
+    stream.start()
+    t.check("packets take the first tunnel", eventually(
+        lambda: carried(edge, "first") > 100) and carried(edge, "second") == 0, edge.stats())
     if not cut("-A"):
-        t.skip("a tunnel that is cut", "iptables cannot filter here")
+        t.skip("a failover", "iptables cannot filter here")
+        stream.end()
         return
     t.check("a tunnel that is cut goes down", eventually(
         lambda: edge.tunnel("first")["state"] == "down", 20), edge.tunnel("first"))
     t.check("the log says so", eventually(lambda: "first is down, was " in edge.messages()),
             edge.messages())
+    before, got = carried(edge, "second"), len(stream.got)
+    t.check("packets take the second tunnel, and arrive", eventually(
+        lambda: carried(edge, "second") > before + 100 and len(stream.got) > got + 100),
+        edge.stats())
     t.check("the second tunnel does not suffer", edge.tunnel("second")["state"] == "healthy",
             edge.tunnel("second"))
     cut("-D")
     t.check("a tunnel that answers again is degraded for a while", eventually(
         lambda: edge.tunnel("first")["state"] == "degraded", 20) and
         "first is degraded, was down" in edge.messages(), edge.tunnel("first"))
+    before = carried(edge, "first")
+    t.check("and is not taken before it is healthy", eventually(
+        lambda: carried(edge, "second") > 300) and carried(edge, "first") == before,
+        edge.stats())
+    stream.end()
 
 
 def check_reload(t, edge, directory, keys):
@@ -104,7 +126,8 @@ def check_reload(t, edge, directory, keys):
     before = health(edge, "asked")["answered"]
     done, said = edge.reload(make_config("edge", directory, keys, tunnels))
     t.check("a watch is added", done and "unwatched changed" in said and eventually(
-        lambda: health(edge, "unwatched").get("answered", 0) >= 2), (said, edge.tunnel("unwatched")))
+        lambda: health(edge, "unwatched").get("answered", 0) >= 2),
+        (said, edge.tunnel("unwatched")))
     t.check("the others keep what they know", health(edge, "asked")["answered"] >= before and
             edge.tunnel("first")["state"] == "degraded", edge.stats())
     tunnels[3] = ("gre_tunnels", "asked-outside", 4, {"key": 4})
@@ -130,7 +153,7 @@ def check_all(t, program, directory):
         check_probes(t, edge)
         t.check("the customer's side does not probe", not health(cust, "asked"),
                 cust.tunnel("asked"))
-        check_cut(t, edge)
+        check_failover(t, edge)
         check_reload(t, edge, directory, keys)
     finally:
         for gateway in (edge, cust):
