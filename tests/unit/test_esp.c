@@ -74,7 +74,7 @@ typedef void test_change(tunnelcap_esp_config *c);
     }
 CHANGE(nothing, (void)c)
 CHANGE(bad_size, c->size--)
-CHANGE(flag_8, c->flags = 8)
+CHANGE(flag_16, c->flags = 16)
 CHANGE(direction_0, c->direction = 0)
 CHANGE(direction_3, c->direction = 3)
 CHANGE(mode_0, c->mode = 0)
@@ -136,7 +136,7 @@ START_TEST(init_refuses_every_bad_configuration_with_its_reason)
     static const test_refusal rows[] = {
         {nothing, TUNNELCAP_OK, TUNNELCAP_OK},
         {bad_size, TUNNELCAP_E_VERSION, TUNNELCAP_E_VERSION},
-        {flag_8, TUNNELCAP_E_FLAGS, TUNNELCAP_E_FLAGS},
+        {flag_16, TUNNELCAP_E_FLAGS, TUNNELCAP_E_FLAGS},
         {direction_0, TUNNELCAP_E_MODE, TUNNELCAP_E_MODE},
         {direction_3, TUNNELCAP_E_MODE, TUNNELCAP_E_MODE},
         {mode_0, TUNNELCAP_E_MODE, TUNNELCAP_E_MODE},

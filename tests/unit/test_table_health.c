@@ -411,7 +411,7 @@ static watch_flight far_request(bool six, uint32_t total)
     echo.src = test_addr(six ? "fd00:ff::1" : "10.255.0.1");
     echo.dst = test_addr(six ? "fd00:ff::" : "10.255.0.0");
     echo.total = total;
-    tunnelcap_pkt pkt = test_pkt_room(NULL, 0, 80, 500);
+    tunnelcap_pkt pkt = test_pkt_room(world_frame.bytes, 0, 80, 500);
     test_ok(tunnelcap_icmp_echo_build(&echo, NULL, &pkt));
     test_ok(test_table_one(w.link.lanes[1], TUNNELCAP_ENCAP, &pkt, NULL, &result));
     f.len = pkt.len;
