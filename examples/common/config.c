@@ -52,6 +52,41 @@ static void read_threads(const reader_value *value, void *target)
     reader_integer(value, 1, CONFIG_MOST_THREADS, &((config *)target)->threads);
 }
 
+static void read_place(const reader_value *value, char *place)
+{
+    const char *name = reader_string(value);
+    size_t len = name == NULL ? 0 : strlen(name);
+
+    if (name == NULL)
+        return;
+    if (len == 0 || len >= CONFIG_PLACE_SIZE)
+        reader_wrong(value, "has %zu characters, not 1 to %d", len, CONFIG_PLACE_SIZE - 1);
+    else
+        memcpy(place, name, len + 1);
+}
+
+static void read_region(const reader_value *value, void *target)
+{
+    read_place(value, ((config *)target)->region);
+}
+
+static void read_colo(const reader_value *value, void *target)
+{
+    read_place(value, ((config *)target)->colo);
+}
+
+static void read_ecmp(const reader_value *value, void *target)
+{
+    const char *mode = reader_string(value);
+
+    if (mode == NULL)
+        return;
+    if (strcmp(mode, "rendezvous") == 0)
+        ((config *)target)->rendezvous = true;
+    else if (strcmp(mode, "modulo") != 0)
+        reader_wrong(value, "\"%s\" is neither modulo nor rendezvous", mode);
+}
+
 static void read_control(const reader_value *value, void *target)
 {
     config *conf = target;
@@ -134,11 +169,14 @@ static void read_routes(const reader_value *value, void *target)
     reader_array(value, config_read_route, target);
 }
 
-/* In this order: tunnels need to know the side, routes the tunnels. */
+/* In this order: tunnels need to know the side, routes the tunnels and where this server is. */
 static const reader_field fields[] = {
     {.name = "side", .handle = read_side, .required = true},
     {.name = "tun", .handle = read_tun},
     {.name = "threads", .handle = read_threads},
+    {.name = "region", .handle = read_region},
+    {.name = "colo", .handle = read_colo},
+    {.name = "ecmp", .handle = read_ecmp},
     {.name = "control", .handle = read_control},
     {.name = "state_dir", .handle = read_state_dir},
     {.name = "clamp_egress", .handle = read_clamp_egress},

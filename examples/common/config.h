@@ -17,6 +17,7 @@
 enum {
     CONFIG_NAME_SIZE = 16,      /* names of tunnels and of network devices, with their end */
     CONFIG_LONG_NAME_SIZE = 64, /* names of IPsec tunnels, with their end */
+    CONFIG_PLACE_SIZE = 64,     /* names of regions and data centres, with their end */
     CONFIG_PATH_SIZE = 40,      /* "ipsec_tunnels[4294967295]", with its end */
     CONFIG_CONTROL_SIZE = 108,  /* path of a UNIX socket, with its end */
     CONFIG_MIN_MTU = 576,
@@ -89,10 +90,16 @@ typedef struct config_http {
 /* Name of a network device. */
 typedef char config_device[CONFIG_NAME_SIZE];
 
+/* Name of a region or a data centre. */
+typedef char config_place[CONFIG_PLACE_SIZE];
+
 typedef struct config {
     enum config_side side;
     config_device tun;
     uint32_t threads;                  /* that carry packets, at least 1 */
+    config_place region;               /* where this server is; empty: nothing is said of it */
+    config_place colo;                 /* the data centre; the same */
+    bool rendezvous;                   /* how equal routes share flows */
     char control[CONFIG_CONTROL_SIZE]; /* empty unless given */
     char *state_dir;                   /* of IPsec tunnels that name none; or NULL */
     config_tunnel *tunnels;            /* at least one */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026, The tunnelcap authors */
-/* Fields of tunnels about packets that do not fit. */
+/* Fields of tunnels about packets that do not fit, or do not belong there. */
 #include "config_parts.h"
 
 #include <string.h>
@@ -37,6 +37,16 @@ static void read_clamp_mss(const reader_value *value, void *target)
 static void read_reassemble(const reader_value *value, void *target)
 {
     read_flag(value, target, TUNNELCAP_TUNNEL_REASSEMBLE);
+}
+
+static void read_anti_spoofing(const reader_value *value, void *target)
+{
+    read_flag(value, target, TUNNELCAP_TUNNEL_ANTI_SPOOF);
+}
+
+static void read_drop_martians(const reader_value *value, void *target)
+{
+    read_flag(value, target, TUNNELCAP_TUNNEL_MARTIANS);
 }
 
 /* One of three words, numbered in their order. */
@@ -91,6 +101,8 @@ const reader_field config_policy_fields[] = {
     {.name = "path_mtu", .handle = read_path_mtu},
     {.name = "path_mtu_discovery", .handle = read_path_mtu_discovery},
     {.name = "path_mtu_floor", .handle = read_path_mtu_floor},
+    {.name = "anti_spoofing", .handle = read_anti_spoofing},
+    {.name = "drop_martians", .handle = read_drop_martians},
     {.name = NULL},
 };
 

@@ -8,10 +8,14 @@
 
 enum { MOST_WEIGHT = 256 };
 
+/* A region that no server is in: the table of each calls its own region 0. */
+enum { ELSEWHERE = 2 };
+
 /* What the handlers of a route's fields work on. */
 typedef struct draft {
     const config *conf;
     config_route *made;
+    bool in_scope;
 } draft;
 
 static void read_prefix(const reader_value *value, void *target)
@@ -86,6 +90,54 @@ static void read_weight(const reader_value *value, void *target)
         ((draft *)target)->made->route.weight = (uint16_t)weight;
 }
 
+static void compare_place(const reader_value *value, const char *ours, draft *d)
+{
+    const char *name = reader_string(value);
+
+    if (name != NULL && ours[0] != '\0' && strcmp(name, ours) == 0)
+        d->in_scope = true;
+}
+
+static void compare_region(const reader_value *value, void *target)
+{
+    compare_place(value, ((draft *)target)->conf->region, target);
+}
+
+static void compare_colo(const reader_value *value, void *target)
+{
+    compare_place(value, ((draft *)target)->conf->colo, target);
+}
+
+static void read_colo_regions(const reader_value *value, void *target)
+{
+    reader_array(value, compare_region, target);
+}
+
+static void read_colo_names(const reader_value *value, void *target)
+{
+    reader_array(value, compare_colo, target);
+}
+
+static const reader_field scope_fields[] = {
+    {.name = "colo_regions", .handle = read_colo_regions},
+    {.name = "colo_names", .handle = read_colo_names},
+    {.name = NULL},
+};
+
+/* A scope of no names is none; nor does it matter to a server that is not told where it is. */
+static void read_scope(const reader_value *value, void *target)
+{
+    draft *d = target;
+    size_t names = json_array_size(json_object_get(value->json, "colo_regions")) +
+                   json_array_size(json_object_get(value->json, "colo_names"));
+
+    reader_object(value, scope_fields, d);
+    if (names == 0 || (d->conf->region[0] == '\0' && d->conf->colo[0] == '\0'))
+        d->in_scope = true;
+    if (!d->in_scope)
+        d->made->route.regions = ELSEWHERE;
+}
+
 static const reader_field fields[] = {
     {.name = "prefix", .handle = read_prefix, .required = true},
     {.name = "nexthop", .handle = read_nexthop},
@@ -94,7 +146,7 @@ static const reader_field fields[] = {
     {.name = "weight", .handle = read_weight},
     {.name = "id"},
     {.name = "description"},
-    {.name = "scope"},
+    {.name = "scope", .handle = read_scope},
     {.name = "created_on"},
     {.name = "modified_on"},
     {.name = NULL},

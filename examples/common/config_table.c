@@ -95,6 +95,8 @@ tunnelcap_table *config_make_table(const config *conf, const uint8_t *seed, cons
     capacity.lanes = room->lanes;
     capacity.watched = room->tunnels;
     capacity.histories = room->histories;
+    if (conf->rendezvous)
+        capacity.flags |= TUNNELCAP_TABLE_RENDEZVOUS;
     if (capacity.tunnels > FEWEST_SAS / MOST_SAS_EACH)
         capacity.sas = capacity.tunnels * MOST_SAS_EACH;
     int32_t status = tunnelcap_table_new(&capacity, seed, NULL, &table);

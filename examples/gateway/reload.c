@@ -80,6 +80,7 @@ static bool check_kept(const work *w)
 
     same &= keep(w, strcmp(a->tun, b->tun) == 0, "tun");
     same &= keep(w, a->threads == b->threads, "threads");
+    same &= keep(w, a->rendezvous == b->rendezvous, "ecmp");
     same &= keep(w, strcmp(a->control, b->control) == 0, "control");
     same &=
         keep(w, a->http.port == b->http.port && address_equal(&a->http.address, &b->http.address),
@@ -235,7 +236,8 @@ static bool stage_routes(work *w)
         const config_route *route = &w->conf->routes[i];
         const config_route *before = config_find_route(w->g->conf, &route->route);
         bool same = before != NULL && before->route.priority == route->route.priority &&
-                    before->route.weight == route->route.weight;
+                    before->route.weight == route->route.weight &&
+                    before->route.regions == route->route.regions;
 
         if (!same)
             note_route(w, before == NULL ? ADDED : CHANGED, route);
