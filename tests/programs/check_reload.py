@@ -275,7 +275,7 @@ def check_refusals(t, pair):
     refuse("a file that is not JSON", '{\n "side": edge }', "edge.json:2:")
     wrong = pair.config("edge", tunnels=[*BASE, ("gre_tunnels", "two", 4, {"key": "x"})])
     refuse("a wrong value", wrong, "edge.json: gre_tunnels[3].key: must be an integer")
-    for field, value in (("tun", "tcg9"), ("threads", THREADS + 1),
+    for field, value in (("tun", "tcg9"), ("threads", THREADS + 1), ("ecmp", "rendezvous"),
                          ("clamp_egress", ["eth0"]), ("gro_off", ["eth0"]),
                          ("http", {"port": 9}), ("history_tunnels", 3)):
         refuse(f"another {field}", {**good, field: value},
@@ -316,6 +316,50 @@ def get(gateway, page):
         return answer.decode()
 
 
+def check_scopes(t, pair):
+    """Routes count where their scope says; a reload may tell a gateway that it is elsewhere."""
+    edge = pair.edge
+
+    def takes(**where):
+        config = {**pair.config("edge"), **where}
+        for name, scope in (("keyed", {"colo_regions": ["WEUR"]}),
+                            ("other", {"colo_regions": ["APAC"], "colo_names": ["den01"]})):
+            config["routes"].append({"prefix": "203.0.113.200/32", "tunnel": name,
+                                     "scope": scope, "priority": 50 if name == "keyed" else 60})
+        done, said = edge.reload(config)
+        before = [edge.tunnel(name)["encap"]["packets"] for name in ("keyed", "other")]
+        for _ in range(3):
+            ping("edge", "203.0.113.200", 1)
+        after = [edge.tunnel(name)["encap"]["packets"] for name in ("keyed", "other")]
+        return done and [b > a for a, b in zip(before, after)], said
+
+    for where, want in (({"region": "WEUR"}, [True, False]), ({"region": "APAC"}, [False, True]),
+                        ({"colo": "den01"}, [False, True]), ({}, [True, False])):
+        got, said = takes(**where)
+        t.check(f"routes count by their scope: {where}", got == want, (got, said))
+    edge.reload(pair.config("edge"))
+
+
+def check_inbound(t, pair):
+    """Sources that are not the tunnel's, and addresses that may not travel, where that is asked."""
+    edge = pair.edge
+
+    def reasons():
+        return edge.tunnel("one")["decap"]["reasons"]
+
+    ping("cust", inner4(20, 0), 1, "-I", CUST4)
+    t.check("any source passes where nothing is said", "E_SPOOFED" not in reasons(), reasons())
+    config = pair.config("edge")
+    config["gre_tunnels"][0].update(anti_spoofing=True, drop_martians=True)
+    done, said = edge.reload(config)
+    t.check("a reload may ask for it", done, said)
+    t.check("the far end's own address passes", ping("cust", inner4(20, 0), 1), reasons())
+    ping("cust", inner4(20, 0), 1, "-I", CUST4)
+    t.check("a source that no route leads to does not",
+            eventually(lambda: reasons().get("E_SPOOFED", 0) == 1), reasons())
+    edge.reload(pair.config("edge"))
+
+
 def check_hangup(t, pair):
     edge = pair.edge
     edge.rewrite(pair.config("edge", tunnels=[*BASE, TWO]))
@@ -353,6 +397,8 @@ def check_reloads(t, program, directory):
         check_changes(t, pair)
         check_refusals(t, pair)
         check_hangup(t, pair)
+        check_scopes(t, pair)
+        check_inbound(t, pair)
         for name, stream in streams:
             why = stream.end()
             t.check(f"not one packet of the stream {name} is lost or moved", why is None, why)
