@@ -215,7 +215,7 @@ stage_threads() {
     CK_FORK=no TUNNELCAP_STORM_SECONDS=30 "$builds/threads/tests/tunnelcap-unit" \
         threads table_data table_storm table_threads gre_encap replay esp_threads crypto_gcm \
         pmtu_threads watch_threads
-    TSAN_OPTIONS=exitcode=66 "$root/tests/programs/check_reload.py" \
+    TSAN_OPTIONS=exitcode=66 python3 "$root/tests/programs/check_reload.py" \
         "$builds/threads/examples/gateway/tunnelcap-gateway"
 }
 
