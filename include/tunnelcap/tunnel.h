@@ -140,7 +140,7 @@ typedef struct tunnelcap_sa_info {
     uint64_t until_ns;    /**< DRAINING: when it ends, 0 if that is left open; else 0. */
     uint32_t owner;       /**< The server that receives by it, 0: this one. */
     uint8_t state;        /**< TUNNELCAP_SA_ */
-    uint8_t direction;    /**< ::TUNNELCAP_ESP_OUT or ::TUNNELCAP_ESP_IN. */
+    uint8_t direction;    /**< TUNNELCAP_ESP_OUT or TUNNELCAP_ESP_IN. */
     uint8_t reserved[10]; /**< Zero. */
 } tunnelcap_sa_info;
 
