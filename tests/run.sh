@@ -220,7 +220,8 @@ stage_threads() {
 }
 
 stage_valgrind() {
-    # ThreadSanitizer has the suites of several threads.
+    # ThreadSanitizer has the suites of several threads; of those that draw and count for long,
+    # AddressSanitizer tells as much.
     local suites
     need_build
     mapfile -t suites < <(ctest --test-dir "$builds/gcc" -L '^unit$' -N |
