@@ -170,7 +170,9 @@ START_TEST(million_tunnels_fit_512_mebibytes)
     ck_assert_uint_ne(size, 0);
     ck_assert_uint_le(size, (size_t)512 << 20);
     config.lanes = 2;
-    ck_assert_uint_le(tunnelcap_table_size(&config) - size, (size_t)66 << 20);
+    size_t more = tunnelcap_table_size(&config);
+    if (more != 0) /* where the processor has the atomics for two lanes */
+        ck_assert_uint_le(more - size, (size_t)66 << 20);
 }
 END_TEST
 
