@@ -21,6 +21,10 @@
 
 #include <tunnelcap/icmp.h>
 #include <tunnelcap/table.h>
+#include <tunnelcap/table_path.h>
+#include <tunnelcap/table_routes.h>
+#include <tunnelcap/table_sas.h>
+#include <tunnelcap/table_tunnels.h>
 
 #include "atomic.h"
 #include "esp.h"

@@ -2,26 +2,21 @@
 /* Copyright (c) 2026, The tunnelcap authors */
 /**
  * @file table.h
- * Tunnels and routes, and the one-call data path over them: inner packets in, the right tunnel
- * found, outer packets out, and back.
+ * A table of tunnels and routes, and the one-call data path over them: inner packets in, the right
+ * tunnel found, outer packets out, and back.
  *
  * One writer changes the table; any number of lanes use it meanwhile and never wait. Changes
  * are made between tunnelcap_table_begin() and tunnelcap_table_commit() and become visible all
- * at once, or not at all.
+ * at once, or not at all. What can be changed, and asked, stands beside this: table_tunnels.h,
+ * table_sas.h, table_routes.h, table_path.h, and watch.h.
  */
 #ifndef TUNNELCAP_TABLE_H
 #define TUNNELCAP_TABLE_H
 
 #include <tunnelcap/burst.h>
-#include <tunnelcap/esp.h>
-#include <tunnelcap/gre.h>
 #include <tunnelcap/history.h>
-#include <tunnelcap/ipip.h>
-#include <tunnelcap/mss.h>
-#include <tunnelcap/peek.h>
-#include <tunnelcap/pmtu.h>
+#include <tunnelcap/lane.h>
 #include <tunnelcap/reassembly.h>
-#include <tunnelcap/tunnel.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -216,347 +211,6 @@ TUNNELCAP_API int32_t tunnelcap_table_detach(tunnelcap_table *table, tunnelcap_l
 TUNNELCAP_API int32_t tunnelcap_table_begin(tunnelcap_table *table);
 
 /**
- * Add a GRE tunnel, or replace the tunnel of this id. Sequence numbers and counters of a GRE
- * tunnel that is replaced by a GRE tunnel go on.
- *
- * Packets find the tunnel by outer VRF, addresses, key (or none) and, in UDP, the port.
- *
- * @param table  a table in change
- * @param id     the caller's name for the tunnel, not 0; may be the same on a whole fleet
- * @param tunnel what the table does for it; NULL for the defaults
- * @param gre    the tunnel itself
- * @return ::TUNNELCAP_OK, what tunnelcap_gre_init() refuses, or
- * @retval TUNNELCAP_E_STATE    no change is under way
- * @retval TUNNELCAP_E_RANGE    id is 0, the MTU below 68 or above 65535, a path MTU below its floor
- *                              (1280 over IPv6) or above what IP can carry, or a floor out of range
- * @retval TUNNELCAP_E_FLAGS    an unknown flag, or DF cleared where nothing is fragmented
- * @retval TUNNELCAP_E_MODE     a mode out of its list
- * @retval TUNNELCAP_E_RESERVED a reserved field is not zero
- * @retval TUNNELCAP_E_ADDRESS  an inner address of the wrong family, or multicast; none to probe,
- * or none to probe from
- * @retval TUNNELCAP_E_EXISTS   another tunnel answers to the same packets
- * @retval TUNNELCAP_E_FULL     no room for another tunnel
- *
- * On failure the change under way is as it was before the call.
- *
- * Threads  the table's writer
- * @since 1.0
- */
-TUNNELCAP_API int32_t tunnelcap_table_set_gre(tunnelcap_table *table, uint64_t id,
-                                              const tunnelcap_tunnel *tunnel,
-                                              const tunnelcap_gre_config *gre);
-
-/**
- * Add an IP-in-IP tunnel, or replace the tunnel of this id.
- *
- * Packets find the tunnel by outer VRF and addresses.
- *
- * @param table  a table in change
- * @param id     the caller's name for the tunnel, not 0
- * @param tunnel what the table does for it; NULL for the defaults
- * @param ipip   the tunnel itself
- * @return ::TUNNELCAP_OK, what tunnelcap_ipip_init() refuses, or what
- *         tunnelcap_table_set_gre() lists
- *
- * Threads  the table's writer
- * @since 1.0
- */
-TUNNELCAP_API int32_t tunnelcap_table_set_ipip(tunnelcap_table *table, uint64_t id,
-                                               const tunnelcap_tunnel *tunnel,
-                                               const tunnelcap_ipip_config *ipip);
-
-/**
- * Add an ESP tunnel, or replace the tunnel of this id. An ESP tunnel that is replaced by an ESP
- * tunnel of the same outer VRF keeps its SAs.
- *
- * Until it has an SA to send by, packets into it are refused with ::TUNNELCAP_E_NEED_SA, and its
- * inner MTU is the one that is given, or 1280.
- *
- * @param table  a table in change
- * @param id     the caller's name for the tunnel, not 0
- * @param tunnel what the table does for it; NULL for the defaults
- * @return ::TUNNELCAP_OK, or what tunnelcap_table_set_gre() lists
- *
- * Threads  the table's writer
- * @since 1.0
- */
-TUNNELCAP_API int32_t tunnelcap_table_set_esp(tunnelcap_table *table, uint64_t id,
-                                              const tunnelcap_tunnel *tunnel);
-
-/**
- * Add a tunnel of GRE in ESP transport mode, or replace the tunnel of this id; one that is replaced
- * by another of its kind and outer VRF keeps its SAs.
- *
- * ```
- * [ IP | (UDP) | ESP | IV | GRE | inner packet | padding | ICV ]
- * ```
- *
- * It sends and receives by the SAs that tunnelcap_table_set_sa() gives it, in transport mode, and
- * is otherwise as a GRE tunnel: key, checksum and sequence numbers are those inside. Inner MTU,
- * MSS, headroom and tailroom follow from both: 1442 bytes for AES-GCM-16 over IPv4 on a path of
- * 1500. Without an SA to send by it is as with tunnelcap_table_set_esp(). What comes to it as GRE
- * in the clear is refused with ::TUNNELCAP_E_AUTH, what comes in ESP and is not its GRE with what
- * tunnelcap_gre_decap() says. Keepalives are refused: ::TUNNELCAP_E_PROTOCOL.
- *
- * @param table  a table in change
- * @param id     the caller's name for the tunnel, not 0
- * @param tunnel what the table does for it; NULL for the defaults
- * @param gre    the tunnel itself
- * @return as tunnelcap_table_set_gre(); ::TUNNELCAP_E_FLAGS also for GRE in UDP
- *
- * Threads  the table's writer
- * @since 1.0
- */
-TUNNELCAP_API int32_t tunnelcap_table_set_gre_esp(tunnelcap_table *table, uint64_t id,
-                                                  const tunnelcap_tunnel *tunnel,
-                                                  const tunnelcap_gre_config *gre);
-
-/**
- * Give a tunnel in ESP an SA of either direction, or let one that it has go on to another state:
- * see
- * ::TUNNELCAP_SA_STAGED and the others. Rekeying without a packet lost is
- *
- * 1. the new SAs are made, and become ::TUNNELCAP_SA_IN_READY;
- * 2. the far end is ready: the new outbound SA becomes ::TUNNELCAP_SA_OUT_ACTIVE, the old one
- *    drains by itself; the old inbound SA becomes ::TUNNELCAP_SA_DRAINING;
- * 3. the old ones become ::TUNNELCAP_SA_DEAD once nothing of them is under way any more.
- *
- * In a fleet of servers that share SAs, an SA must be IN_READY on all of them before it becomes
- * OUT_ACTIVE on any: the far end answers by it, to whichever server is nearest. The table cannot
- * see the fleet; who distributes the SAs must see to it.
- *
- * Inbound, packets find the SA by outer VRF, destination and SPI, bare or in UDP; never by source.
- * The SA stays the caller's. It must outlive its use: after it has become DEAD, or was removed,
- * until tunnelcap_table_settled() has reached that commit; then every lane is to forget it
- * (tunnelcap_esp_forget()) before tunnelcap_esp_free(). Bursts under way go on with the SAs that
- * they began with.
- *
- * Dead SAs take no room from others: the oldest gives way where there is none left, and a new SA
- * may have the SPI of a dead one.
- *
- * @param table    a table in change
- * @param id       a tunnel of tunnelcap_table_set_esp() or tunnelcap_table_set_gre_esp()
- * @param esp      an SA: for GRE in ESP in transport mode, for an ESP tunnel in tunnel mode,
- * inbound also in transport mode
- * @param state    TUNNELCAP_SA_
- * @param until_ns DRAINING: when it ends, on the clock of bursts; 0: when told. Else 0
- * @retval TUNNELCAP_OK          set; also if it was before
- * @retval TUNNELCAP_E_INVALID   a pointer is NULL
- * @retval TUNNELCAP_E_STATE     no change is under way; or not a state that may follow
- * @retval TUNNELCAP_E_MODE      no such state, or an SA in the other mode
- * @retval TUNNELCAP_E_RANGE     until_ns is set, and the state is not DRAINING
- * @retval TUNNELCAP_E_NOT_FOUND no such ESP tunnel
- * @retval TUNNELCAP_E_EXISTS    another SA answers to this SPI at this address
- * @retval TUNNELCAP_E_FULL      no room for another SA; or for the tunnel with its new path
- *
- * On failure the change under way is as it was before the call.
- *
- * Threads  the table's writer
- * Cost     in proportion to the SAs of the tunnel
- * @since 1.0
- */
-TUNNELCAP_API int32_t tunnelcap_table_set_sa(tunnelcap_table *table, uint64_t id,
-                                             tunnelcap_esp *esp, uint32_t state, uint64_t until_ns);
-
-/**
- * Say which server receives by an SA: with a replay window only one may, or each would accept a
- * copy of every packet. The others answer its packets with ::TUNNELCAP_DO_FORWARD and
- * ::TUNNELCAP_E_NOT_OWNER.
- *
- * @param table a table in change
- * @param id    an ESP tunnel's id
- * @param esp   an inbound SA that was given to tunnelcap_table_set_sa()
- * @param owner the caller's number of the server, which packets get as `value`; 0, as it is at
- *              first: this one
- * @retval TUNNELCAP_OK          set
- * @retval TUNNELCAP_E_INVALID   a pointer is NULL
- * @retval TUNNELCAP_E_STATE     no change is under way
- * @retval TUNNELCAP_E_MODE      not an inbound SA
- * @retval TUNNELCAP_E_NOT_FOUND no such ESP tunnel, or not its SA
- *
- * Threads  the table's writer
- * Cost     in proportion to the SAs of the tunnel
- * @since 1.0
- */
-TUNNELCAP_API int32_t tunnelcap_table_set_owner(tunnelcap_table *table, uint64_t id,
-                                                const tunnelcap_esp *esp, uint32_t owner);
-
-/**
- * Say where the far end of an ESP tunnel is, or has moved to. ::TUNNELCAP_EVENT_PEER_MOVED tells
- * that: after the first packet of an inbound SA without remote address, and whenever verified
- * packets come from elsewhere. Where a replay window is configured it is told by the latest packet
- * only, and never by one that is repeated (RFC 7296 2.23). Whether to follow is the caller's
- * decision.
- *
- * It holds for the SA that the tunnel sends by now, and for each later one whose own configuration
- * leaves it open (::TUNNELCAP_ESP_ANY_PEER). The path to a new address begins to be learned anew.
- *
- * @param table a table in change
- * @param id    an ESP tunnel's id
- * @param addr  the far end's outer address, of the family of ours
- * @param port  its UDP port, where the SA sends in UDP; 0: as configured
- * @retval TUNNELCAP_OK          set
- * @retval TUNNELCAP_E_INVALID   a pointer is NULL
- * @retval TUNNELCAP_E_STATE     no change is under way
- * @retval TUNNELCAP_E_NOT_FOUND no such ESP tunnel
- * @retval TUNNELCAP_E_NEED_SA   it has no SA to send by
- * @retval TUNNELCAP_E_ADDRESS   of the other family, none, our own, or no unicast address
- * @retval TUNNELCAP_E_FULL      no room for the tunnel with its new path
- *
- * On failure the change under way is as it was before the call.
- *
- * Threads  the table's writer
- * @since 1.0
- */
-TUNNELCAP_API int32_t tunnelcap_table_set_peer(tunnelcap_table *table, uint64_t id,
-                                               const tunnelcap_addr *addr, uint16_t port);
-
-/**
- * Forget an SA, whatever its state: its SPI is that of a stranger from now on.
- *
- * @param table a table in change
- * @param id    an ESP tunnel's id
- * @param esp   an SA given to tunnelcap_table_set_sa()
- * @retval TUNNELCAP_OK          removed
- * @retval TUNNELCAP_E_INVALID   a pointer is NULL
- * @retval TUNNELCAP_E_STATE     no change is under way
- * @retval TUNNELCAP_E_NOT_FOUND no such ESP tunnel, or not its SA, or dead already
- * @retval TUNNELCAP_E_FULL      it is the one that sends, and there is no room for the tunnel
- * without
- *
- * Threads  the table's writer
- * Cost     in proportion to the SAs of the tunnel
- * @since 1.0
- */
-TUNNELCAP_API int32_t tunnelcap_table_remove_sa(tunnelcap_table *table, uint64_t id,
-                                                const tunnelcap_esp *esp);
-
-/**
- * List the SAs of a tunnel of the committed table, dead ones included.
- *
- * @param table a table
- * @param id    a tunnel's id
- * @param index 0, 1, 2, ... in no particular order, stable between two commits
- * @param info  receives what is known of the SA
- * @param size  sizeof(tunnelcap_sa_info) of the caller
- * @retval TUNNELCAP_OK          *info is set
- * @retval TUNNELCAP_E_INVALID   a pointer is NULL
- * @retval TUNNELCAP_E_VERSION   size is below that of version 1.0
- * @retval TUNNELCAP_E_NOT_FOUND no such tunnel, or index is past its last SA
- *
- * Threads  the table's writer
- * Cost     in proportion to index
- * @since 1.0
- */
-TUNNELCAP_API int32_t tunnelcap_table_sa_at(const tunnelcap_table *table, uint64_t id,
-                                            uint32_t index, tunnelcap_sa_info *info, uint32_t size);
-
-/**
- * Remove a tunnel with its routes and SAs.
- *
- * @param table a table in change
- * @param id    a tunnel's id
- * @retval TUNNELCAP_OK          removed
- * @retval TUNNELCAP_E_INVALID   table is NULL
- * @retval TUNNELCAP_E_STATE     no change is under way
- * @retval TUNNELCAP_E_NOT_FOUND no such tunnel
- *
- * Threads  the table's writer
- * @since 1.0
- */
-TUNNELCAP_API int32_t tunnelcap_table_remove(tunnelcap_table *table, uint64_t id);
-
-/**
- * Add a route, or change priority, weight and regions of the route with this VRF, prefix and
- * tunnel.
- *
- * A packet takes the longest prefix that has routes which count in the table's region; of those the
- * one with the lowest priority; among equal ones the hash of its flow decides, by their weights:
- * of addresses, and ports of TCP and UDP; of fragments by addresses only.
- *
- * @param table a table in change
- * @param route the route
- * @retval TUNNELCAP_OK          set
- * @retval TUNNELCAP_E_INVALID   a pointer is NULL
- * @retval TUNNELCAP_E_VERSION   the struct is of an unknown version
- * @retval TUNNELCAP_E_STATE     no change is under way
- * @retval TUNNELCAP_E_NOT_FOUND no such tunnel
- * @retval TUNNELCAP_E_ADDRESS   no family, or bits set behind the prefix
- * @retval TUNNELCAP_E_RANGE     prefix length or weight out of range
- * @retval TUNNELCAP_E_FLAGS     an unknown flag
- * @retval TUNNELCAP_E_RESERVED  a reserved field is not zero
- * @retval TUNNELCAP_E_FULL      no room for another route, its routing instance, nodes for its
- *                               prefix or the group of its prefix's tunnels; or more than 64 routes
- *                               of one prefix that count in this region
- *
- * On failure the change under way is as it was before the call.
- *
- * Threads  the table's writer
- * Cost     in proportion to the prefix's routes; a prefix that holds many others writes to the
- * nodes of all of them
- * @since 1.0
- */
-TUNNELCAP_API int32_t tunnelcap_table_set_route(tunnelcap_table *table,
-                                                const tunnelcap_route *route);
-
-/**
- * Remove the route with this VRF, prefix and tunnel. Priority and weight need not be those of the
- * route, but must be valid.
- *
- * @param table a table in change
- * @param route the route
- * @return as tunnelcap_table_set_route(); ::TUNNELCAP_E_NOT_FOUND also if there is no such route;
- *         ::TUNNELCAP_E_FULL if two and more tunnels remain, and there is no room for their group
- *
- * Threads  the table's writer
- * @since 1.0
- */
-TUNNELCAP_API int32_t tunnelcap_table_remove_route(tunnelcap_table *table,
-                                                   const tunnelcap_route *route);
-
-/**
- * List the routes of the committed table.
- *
- * @param table  a table
- * @param cursor 0 for the first route; each call moves it on. Good until the next commit
- * @param route  receives the route, as it was set
- * @param size   sizeof(tunnelcap_route) of the caller
- * @retval TUNNELCAP_OK          *route is set
- * @retval TUNNELCAP_E_INVALID   a pointer is NULL
- * @retval TUNNELCAP_E_VERSION   size is below that of version 1.0
- * @retval TUNNELCAP_E_NOT_FOUND there are no more
- *
- * Threads  the table's writer
- * @since 1.0
- */
-TUNNELCAP_API int32_t tunnelcap_table_next_route(const tunnelcap_table *table, uint32_t *cursor,
-                                                 tunnelcap_route *route, uint32_t size);
-
-/**
- * Tell which route of the committed table an inner packet takes.
- *
- * @param table a table
- * @param pkt   the packet; not even its status is written. Headers suffice
- * @param meta  what it came with, of which only `vrf` is read, or NULL
- * @param route receives the route, as it was set
- * @param size  sizeof(tunnelcap_route) of the caller
- * @retval TUNNELCAP_OK          *route is set
- * @retval TUNNELCAP_E_INVALID   a pointer is NULL, or the window is not inside the buffer
- * @retval TUNNELCAP_E_VERSION   size is below that of version 1.0
- * @retval TUNNELCAP_E_TRUNCATED headers are cut short
- * @retval TUNNELCAP_E_MALFORMED not IP
- * @retval TUNNELCAP_E_NO_ROUTE  no route holds its destination
- *
- * Threads  the table's writer
- * Cost     a look into a hash for each length of prefixes: for people, not for packets
- * @since 1.0
- */
-TUNNELCAP_API int32_t tunnelcap_table_find_route(const tunnelcap_table *table,
-                                                 const tunnelcap_pkt *pkt,
-                                                 const tunnelcap_meta *meta, tunnelcap_route *route,
-                                                 uint32_t size);
-
-/**
  * Make a change visible to all lanes, all at once.
  *
  * @param table      a table in change
@@ -583,87 +237,19 @@ TUNNELCAP_API void tunnelcap_table_abort(tunnelcap_table *table);
 /**
  * Tell which versions of the table no lane can still see.
  *
+ * Ask before you free what was removed, an SA say: the table itself may refer to it until this
+ * function, or tunnelcap_table_begin(), finds that no lane does. It then also makes the last
+ * change once more, in the second copy of what lanes read.
+ *
  * @param table a table
  * @return the generation G such that every lane sees G or a later one: what was removed up to
  *         G is out of use; 0 if table is NULL
  *
  * Threads  the table's writer
+ * Cost     in proportion to the lanes and, once for each change, to that
  * @since 1.0
  */
 TUNNELCAP_API uint64_t tunnelcap_table_settled(tunnelcap_table *table);
-
-/**
- * List the tunnels of the committed table.
- *
- * @param table a table
- * @param index 0, 1, 2, ... in no particular order, stable between two commits
- * @param id    receives the tunnel's id
- * @retval TUNNELCAP_OK          *id is set
- * @retval TUNNELCAP_E_INVALID   a pointer is NULL
- * @retval TUNNELCAP_E_NOT_FOUND index is past the last tunnel
- *
- * Threads  the table's writer
- * @since 1.0
- */
-TUNNELCAP_API int32_t tunnelcap_table_tunnel_at(const tunnelcap_table *table, uint32_t index,
-                                                uint64_t *id);
-
-/**
- * Tell facts about a tunnel of the committed table.
- *
- * @param table a table
- * @param id    a tunnel's id
- * @param info  receives the facts
- * @param size  sizeof(tunnelcap_tunnel_info) of the caller
- * @retval TUNNELCAP_OK          *info is set
- * @retval TUNNELCAP_E_INVALID   a pointer is NULL
- * @retval TUNNELCAP_E_VERSION   size is below that of version 1.0
- * @retval TUNNELCAP_E_NOT_FOUND no such tunnel
- *
- * Threads  the table's writer
- * @since 1.0
- */
-TUNNELCAP_API int32_t tunnelcap_table_get_info(const tunnelcap_table *table, uint64_t id,
-                                               tunnelcap_tunnel_info *info, uint32_t size);
-
-/**
- * Read a tunnel's counters.
- *
- * @param table a table
- * @param id    a tunnel's id; 0 for packets that found no tunnel
- * @param stats receives the sums
- * @param size  sizeof(tunnelcap_stats) of the caller
- * @retval TUNNELCAP_OK          *stats is set
- * @retval TUNNELCAP_E_INVALID   a pointer is NULL
- * @retval TUNNELCAP_E_VERSION   size is below that of version 1.0
- * @retval TUNNELCAP_E_NOT_FOUND no such tunnel
- *
- * Threads  the table's writer, while lanes count on
- * @since 1.0
- */
-TUNNELCAP_API int32_t tunnelcap_table_get_stats(const tunnelcap_table *table, uint64_t id,
-                                                tunnelcap_stats *stats, uint32_t size);
-
-/**
- * Read why packets were dropped. Only reasons that have occurred are listed.
- *
- * @param table     a table
- * @param id        a tunnel's id; 0 for packets that found no tunnel
- * @param direction ::TUNNELCAP_ENCAP or ::TUNNELCAP_DECAP
- * @param reasons   receives the reasons
- * @param cap       room at reasons
- * @param count     receives how many there are; when that is above cap, the first cap are set
- * @retval TUNNELCAP_OK          *count is set
- * @retval TUNNELCAP_E_INVALID   a pointer is NULL (reasons may be, if cap is 0), or an unknown
- *                               direction
- * @retval TUNNELCAP_E_NOT_FOUND no such tunnel
- *
- * Threads  the table's writer, while lanes count on
- * @since 1.0
- */
-TUNNELCAP_API int32_t tunnelcap_table_reasons(const tunnelcap_table *table, uint64_t id,
-                                              uint32_t direction, tunnelcap_reason *reasons,
-                                              uint32_t cap, uint32_t *count);
 
 /**
  * Let a lane reassemble fragments; without, outer ones are dropped with ::TUNNELCAP_E_FRAGMENT and
@@ -843,59 +429,6 @@ TUNNELCAP_API int32_t tunnelcap_table_decap(tunnelcap_lane *lane, tunnelcap_burs
  */
 TUNNELCAP_API int32_t tunnelcap_table_tick(tunnelcap_table *table, tunnelcap_lane *lane,
                                            tunnelcap_burst *burst, uint64_t *next_ns);
-
-/**
- * Tell what is known of a tunnel's path.
- *
- * @param table  a table
- * @param id     a tunnel's id
- * @param now_ns the caller's clock
- * @param info   receives the facts
- * @param size   sizeof(tunnelcap_pmtu_info) of the caller
- * @return as tunnelcap_pmtu_get_info(), or
- * @retval TUNNELCAP_E_NOT_FOUND no such tunnel, or an ESP tunnel without outbound SA
- *
- * Threads  the table's writer
- * @since 1.0
- */
-TUNNELCAP_API int32_t tunnelcap_table_get_pmtu(const tunnelcap_table *table, uint64_t id,
-                                               uint64_t now_ns, tunnelcap_pmtu_info *info,
-                                               uint32_t size);
-
-/**
- * Tell what this server has found out about a tunnel's path, for the others of a fleet.
- *
- * @param table  a table
- * @param id     a tunnel's id
- * @param now_ns the caller's clock
- * @param event  receives the finding
- * @param size   sizeof(tunnelcap_pmtu_event) of the caller
- * @return as tunnelcap_pmtu_export(), or
- * @retval TUNNELCAP_E_NOT_FOUND no such tunnel, no outbound SA, or nothing was found
- *
- * Threads  the table's writer
- * @since 1.0
- */
-TUNNELCAP_API int32_t tunnelcap_table_export_pmtu(const tunnelcap_table *table, uint64_t id,
-                                                  uint64_t now_ns, tunnelcap_pmtu_event *event,
-                                                  uint32_t size);
-
-/**
- * Take over what another server has found out about a tunnel's path.
- *
- * @param table  a table
- * @param id     a tunnel's id
- * @param event  the finding
- * @param now_ns the caller's clock
- * @return as tunnelcap_pmtu_import(), or
- * @retval TUNNELCAP_E_NOT_FOUND no such tunnel, or an ESP tunnel without outbound SA
- *
- * Threads  the table's writer
- * @since 1.0
- */
-TUNNELCAP_API int32_t tunnelcap_table_import_pmtu(tunnelcap_table *table, uint64_t id,
-                                                  const tunnelcap_pmtu_event *event,
-                                                  uint64_t now_ns);
 
 #ifdef __cplusplus
 }

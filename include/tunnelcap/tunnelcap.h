@@ -28,6 +28,10 @@
 #include <tunnelcap/selector.h>
 #include <tunnelcap/status.h>
 #include <tunnelcap/table.h>
+#include <tunnelcap/table_path.h>
+#include <tunnelcap/table_routes.h>
+#include <tunnelcap/table_sas.h>
+#include <tunnelcap/table_tunnels.h>
 #include <tunnelcap/top.h>
 #include <tunnelcap/traffic.h>
 #include <tunnelcap/tunnel.h>
