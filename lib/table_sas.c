@@ -369,24 +369,31 @@ int32_t tunnelcap_table_set_sa(tunnelcap_table *table, uint64_t id, tunnelcap_es
     return TUNNELCAP_OK;
 }
 
-int32_t tunnelcap_table_remove_sa(tunnelcap_table *table, uint64_t id, const tunnelcap_esp *esp)
+/* An SA that a tunnel has, in the view under change. */
+static int32_t find_entry(const tunnelcap_table *table, uint64_t id, const tunnelcap_esp *esp,
+                          const tunnelcap_i_tunnel **tunnel, tunnelcap_i_sa *sa)
 {
-    const tunnelcap_i_view *view;
-    const tunnelcap_i_tunnel *tunnel;
-    tunnelcap_i_sa sa;
+    const tunnelcap_i_view *view = tunnelcap_i_changing(table);
     uint32_t entry = 0;
-    int32_t status = check_change(table, esp);
 
-    if (status != TUNNELCAP_OK)
-        return status;
-    view = tunnelcap_i_changing(table);
-    tunnel = find_tunnel(table, id);
-    if (tunnel != NULL)
-        entry = find_of(table, view, tunnel->place, esp);
+    *tunnel = find_tunnel(table, id);
+    if (*tunnel != NULL)
+        entry = find_of(table, view, (*tunnel)->place, esp);
     if (entry == 0)
         return TUNNELCAP_E_NOT_FOUND;
-    sa = view->sas[entry - 1];
-    if (tunnel->sa == esp)
+    *sa = view->sas[entry - 1];
+    return TUNNELCAP_OK;
+}
+
+int32_t tunnelcap_table_remove_sa(tunnelcap_table *table, uint64_t id, const tunnelcap_esp *esp)
+{
+    const tunnelcap_i_tunnel *tunnel;
+    tunnelcap_i_sa sa;
+    int32_t status = check_change(table, esp);
+
+    if (status == TUNNELCAP_OK)
+        status = find_entry(table, id, esp, &tunnel, &sa);
+    if (status == TUNNELCAP_OK && tunnel->sa == esp)
         status = send_by(table, tunnel, NULL);
     if (status == TUNNELCAP_OK)
         do_set(table, TUNNELCAP_I_OP_REMOVE_SA, &sa);
@@ -396,23 +403,16 @@ int32_t tunnelcap_table_remove_sa(tunnelcap_table *table, uint64_t id, const tun
 int32_t tunnelcap_table_set_owner(tunnelcap_table *table, uint64_t id, const tunnelcap_esp *esp,
                                   uint32_t owner)
 {
-    const tunnelcap_i_view *view;
     const tunnelcap_i_tunnel *tunnel;
     tunnelcap_i_sa sa;
-    uint32_t entry = 0;
     int32_t status = check_change(table, esp);
 
+    if (status == TUNNELCAP_OK && esp->direction != TUNNELCAP_ESP_IN)
+        status = TUNNELCAP_E_MODE;
+    if (status == TUNNELCAP_OK)
+        status = find_entry(table, id, esp, &tunnel, &sa);
     if (status != TUNNELCAP_OK)
         return status;
-    if (esp->direction != TUNNELCAP_ESP_IN)
-        return TUNNELCAP_E_MODE;
-    view = tunnelcap_i_changing(table);
-    tunnel = find_tunnel(table, id);
-    if (tunnel != NULL)
-        entry = find_of(table, view, tunnel->place, esp);
-    if (entry == 0)
-        return TUNNELCAP_E_NOT_FOUND;
-    sa = view->sas[entry - 1];
     sa.owner = owner;
     do_set(table, TUNNELCAP_I_OP_SET_SA, &sa);
     return TUNNELCAP_OK;

@@ -414,18 +414,13 @@ void ipsec_set_drop(ipsec_tunnel *tunnel)
 /* Mistakes go where lines go. */
 static sa_file *load_file(const char *path)
 {
-    char *mistakes = NULL;
-    size_t size = 0;
-    FILE *errors = open_memstream(&mistakes, &size);
+    log_lines mistakes;
+    sa_file *file = NULL;
 
-    if (errors == NULL) {
-        log_line("%s", strerror(errno));
-        return NULL;
-    }
-    sa_file *file = sa_file_load(path, SA_FILE_PRIVATE, errors);
-    if (fclose(errors) == 0)
-        log_text(mistakes);
-    free(mistakes);
+    log_begin_lines(&mistakes);
+    if (mistakes.stream != NULL)
+        file = sa_file_load(path, SA_FILE_PRIVATE, mistakes.stream);
+    log_end_lines(&mistakes);
     return file;
 }
 

@@ -2,9 +2,11 @@
 /* Copyright (c) 2026, The tunnelcap authors */
 #include "log.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -43,6 +45,21 @@ void log_text(const char *text)
     fputs(text, stderr);
     if (copy != NULL)
         fputs(text, copy);
+}
+
+void log_begin_lines(log_lines *lines)
+{
+    lines->text = NULL;
+    lines->stream = open_memstream(&lines->text, &lines->size);
+    if (lines->stream == NULL)
+        log_line("%s", strerror(errno));
+}
+
+void log_end_lines(log_lines *lines)
+{
+    if (lines->stream != NULL && fclose(lines->stream) == 0)
+        log_text(lines->text);
+    free(lines->text);
 }
 
 static uint64_t read_ns(clockid_t clock)

@@ -27,6 +27,17 @@ void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Write lines that somebody else has made; they end with a newline each. */
 void log_text(const char *text);
 
+/* A stream for the lines of somebody else, NULL if there is none, which log_end_lines() closes and
+ * writes. */
+typedef struct log_lines {
+    FILE *stream;
+    char *text;
+    size_t size;
+} log_lines;
+
+void log_begin_lines(log_lines *lines);
+void log_end_lines(log_lines *lines);
+
 /* Have what this thread writes go to a stream too, without the program's name; NULL ends it. */
 void log_copy(FILE *stream);
 

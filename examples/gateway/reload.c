@@ -39,18 +39,13 @@ static void note_route(work *w, int fate, const config_route *route)
 /* Mistakes go where lines go. */
 static config *load(const char *file)
 {
-    char *mistakes = NULL;
-    size_t size = 0;
-    FILE *errors = open_memstream(&mistakes, &size);
+    log_lines mistakes;
+    config *conf = NULL;
 
-    if (errors == NULL) {
-        log_line("%s", strerror(errno));
-        return NULL;
-    }
-    config *conf = config_load(file, errors);
-    if (fclose(errors) == 0)
-        log_text(mistakes);
-    free(mistakes);
+    log_begin_lines(&mistakes);
+    if (mistakes.stream != NULL)
+        conf = config_load(file, mistakes.stream);
+    log_end_lines(&mistakes);
     return conf;
 }
 

@@ -124,4 +124,36 @@ struct side {
  * same round, is subtracted; else it walks its whole pool, which was made new before. */
 void measure(struct side *sides, uint32_t count, bool cached, double seconds);
 
+/* Nanoseconds of a clock that nobody sets. */
+double bench_now_ns(void);
+
+/* The median of values, which are sorted by this. */
+double bench_median(double *values, uint32_t count);
+
+/* ---- cases of their own ---- */
+
+/* One result, as print_result() takes it: `ns` per packet, address or key against `limit_ns` of
+ * something else. */
+typedef void bench_row(const char *name, uint32_t size, uint32_t burst, double ns,
+                       const char *limit, double limit_ns, double goal);
+
+/* Run the cases whose name contains `only` (or all: NULL), each for about `seconds`. */
+typedef void bench_set(const char *only, double seconds, bench_row *row);
+
+/* esp.c: whole encapsulation and decapsulation, the provider's part of it, and raw calls of
+ * libcrypto and ipsec-mb that do the cryptography alone (esp_raw.c). */
+bench_set bench_esp;
+
+/* fragment.c: packets split into buffers and put together from them, beside memcpy of the same
+ * bytes between the same buffers, cut in the same places. */
+bench_set bench_fragment;
+
+/* lpm.c: longest prefix match of bursts of addresses, beside a hand-written 24-8 table of the same
+ * prefixes. */
+bench_set bench_lpm;
+
+/* find.c: how decapsulation finds tunnels by their keys, beside an open-addressed hash that is
+ * written for such keys alone. */
+bench_set bench_find;
+
 #endif

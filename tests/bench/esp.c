@@ -9,7 +9,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "bench.h"
 #ifdef BENCH_WITH_IPSECMB
@@ -274,14 +273,6 @@ struct contestant_esp {
     double *samples;
 };
 
-static double now_s(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC_RAW, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
 static double round_of(const struct contestant_esp *c)
 {
     struct subject_esp *s = c->s;
@@ -293,34 +284,25 @@ static double round_of(const struct contestant_esp *c)
         warm_up(s);
     }
     restore(s);
-    begin = now_s();
+    begin = bench_now_ns();
     c->run(s, c->raw);
-    end = now_s();
-    return (end - begin) * 1e9 / s->count;
-}
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
+    end = bench_now_ns();
+    return (end - begin) / s->count;
 }
 
 /* All in turn, round after round; medians replace the first sample of each. */
 static void measure_esp(struct contestant_esp *all, uint32_t count, double seconds)
 {
-    double begin = now_s();
+    double begin = bench_now_ns();
     uint32_t rounds = 0;
 
-    while (rounds < ROUNDS_MIN || (rounds < ROUNDS_MAX && now_s() - begin < seconds)) {
+    while (rounds < ROUNDS_MIN || (rounds < ROUNDS_MAX && bench_now_ns() - begin < seconds * 1e9)) {
         for (uint32_t i = 0; i < count; i++)
             all[i].samples[rounds] = round_of(&all[i]);
         rounds++;
     }
     for (uint32_t i = 0; i < count; i++)
-        qsort(all[i].samples, rounds, sizeof(double), compare);
-    for (uint32_t i = 0; i < count; i++)
-        all[i].samples[0] = all[i].samples[rounds / 2];
+        all[i].samples[0] = bench_median(all[i].samples, rounds);
 }
 
 /* ---- cases ---- */
@@ -466,7 +448,7 @@ static double goal_of(const char *who, const char *limit, uint32_t size, uint32_
 }
 
 static void report_esp(const struct contest_esp *contest, const char *who, const char *part,
-                       esp_row *row)
+                       bench_row *row)
 {
     static const char *const limits[] = {"EVP textbook", "EVP lean", "raw ipsec-mb"};
     const struct contestant_esp *whole = find(contest, who), *other = find(contest, part);
@@ -489,7 +471,7 @@ static void report_esp(const struct contest_esp *contest, const char *who, const
 /* One case by all providers, beside raw calls, with one SA. */
 static void compare_ways(const struct esp_case *c, bool out, uint32_t size,
                          struct subject_esp *openssl, struct subject_esp *ipsecmb, double seconds,
-                         esp_row *row)
+                         bench_row *row)
 {
     static struct contest_esp contest;
     struct subject_esp *any = openssl != NULL ? openssl : ipsecmb;
@@ -535,7 +517,7 @@ static const tunnelcap_crypto *ipsecmb_provider(void)
 #endif
 }
 
-static void run_ways(const struct esp_case *c, uint32_t burst, double seconds, esp_row *row)
+static void run_ways(const struct esp_case *c, uint32_t burst, double seconds, bench_row *row)
 {
     static struct subject_esp subjects[PROVIDERS];
     const tunnelcap_crypto *providers[PROVIDERS] = {tunnelcap_crypto_openssl(), ipsecmb_provider()};
@@ -559,7 +541,7 @@ static void run_ways(const struct esp_case *c, uint32_t burst, double seconds, e
 
 /* Many SAs in turn, beside one. */
 static void run_turns(const struct esp_case *c, const tunnelcap_crypto *crypto, uint32_t burst,
-                      uint32_t sa_count, bool mixed, double seconds, esp_row *row)
+                      uint32_t sa_count, bool mixed, double seconds, bench_row *row)
 {
     static struct subject_esp one, many;
     static struct contest_esp contest;
@@ -586,7 +568,7 @@ static void run_turns(const struct esp_case *c, const tunnelcap_crypto *crypto, 
     end_subject(&many);
 }
 
-void bench_esp(const char *only, double seconds, esp_row *row)
+void bench_esp(const char *only, double seconds, bench_row *row)
 {
     bench_esp_lanes(only, seconds, row);
     for (uint32_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

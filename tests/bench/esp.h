@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026, The tunnelcap authors */
 /*
- * The bench of ESP: whole encapsulation and decapsulation, the provider's part of it, and raw
- * calls of libcrypto and ipsec-mb that do the cryptography alone (esp_raw.c).
+ * The parts of the bench of ESP: esp.c, lanes at the same time, and raw calls of libcrypto and
+ * ipsec-mb that do the cryptography alone.
  */
 #ifndef TUNNELCAP_BENCH_ESP_H
 #define TUNNELCAP_BENCH_ESP_H
@@ -10,17 +10,12 @@
 #include <stdbool.h>
 #include <tunnelcap/tunnelcap.h>
 
-/* One result, as print_row() takes it: `ns` per packet against `limit_ns` of something else. */
-typedef void esp_row(const char *name, uint32_t size, uint32_t burst, double ns, const char *limit,
-                     double limit_ns, double goal);
-
-/* Run the cases whose name contains `only` (or all: NULL), each for about `seconds`. */
-void bench_esp(const char *only, double seconds, esp_row *row);
+#include "bench.h"
 
 /* ---- esp_lanes.c ---- */
 
 /* Two lanes on one SA, beside two lanes with an SA each; `only` as for bench_esp(). */
-void bench_esp_lanes(const char *only, double seconds, esp_row *row);
+bench_set bench_esp_lanes;
 
 /* ---- esp_raw.c ---- */
 

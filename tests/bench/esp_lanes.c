@@ -16,7 +16,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -133,14 +132,6 @@ static tunnelcap_esp *make_sa(bool out, bool replay)
     return esp;
 }
 
-static double now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC_RAW, &now);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
 /* Burst `number` of all lanes: of the same packets, whose text nobody changes. */
 static uint32_t run_burst(struct worker *w, uint32_t number, uint32_t len)
 {
@@ -167,10 +158,10 @@ static void *work_lane(void *arg)
     atomic_fetch_add(w->ready, 1);
     while (atomic_load(w->ready) < w->way->lanes)
         sched_yield();
-    begin = now_ns();
+    begin = bench_now_ns();
     for (uint32_t i = 0; i < BURSTS; i++)
         w->good += run_burst(w, i * LANES + w->index, len);
-    w->ns = now_ns() - begin;
+    w->ns = bench_now_ns() - begin;
     return NULL;
 }
 
@@ -231,30 +222,17 @@ static bool run_round(struct worker *workers, struct way *way, uint32_t round)
     return pinned;
 }
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double median_of(struct way *way, uint32_t rounds)
-{
-    qsort(way->samples, rounds, sizeof(double), compare);
-    return way->samples[rounds / 2];
-}
-
 /* Two lanes that have nothing in common are to do 1.8 times what one does. */
 #define TWO_LANES_GOAL (2 / 1.8)
 
 /* All ways of one direction in turn: shared, one each, one each without a replay window, and one
  * lane alone. */
-static void compare_lanes(struct worker *workers, bool out, double seconds, esp_row *row)
+static void compare_lanes(struct worker *workers, bool out, double seconds, bench_row *row)
 {
     enum { SHARED, OWN, BARE, ALONE, WAYS };
     static struct way ways[WAYS];
     const char *direction = out ? "encap" : "decap";
-    double begin = now_ns();
+    double begin = bench_now_ns();
     double ns[WAYS];
     uint32_t rounds = 0;
     char name[64];
@@ -264,7 +242,7 @@ static void compare_lanes(struct worker *workers, bool out, double seconds, esp_
                                .shared = i == SHARED,
                                .replay = i != BARE && !out,
                                .lanes = i == ALONE ? 1 : LANES};
-    while (rounds < 15 || (rounds < ROUNDS_MAX && now_ns() - begin < seconds * 1e9)) {
+    while (rounds < 15 || (rounds < ROUNDS_MAX && bench_now_ns() - begin < seconds * 1e9)) {
         for (uint32_t i = 0; i < WAYS; i++) {
             if (!run_round(workers, &ways[i], rounds)) {
                 fputs("tunnelcap-bench: lanes need two processors: left out\n", stderr);
@@ -274,7 +252,7 @@ static void compare_lanes(struct worker *workers, bool out, double seconds, esp_
         rounds++;
     }
     for (uint32_t i = 0; i < WAYS; i++)
-        ns[i] = median_of(&ways[i], rounds);
+        ns[i] = bench_median(ways[i].samples, rounds);
     snprintf(name, sizeof(name), "esp-lanes-%s/own", direction);
     row(name, SIZE, BATCH, ns[OWN], "one lane", ns[ALONE], TWO_LANES_GOAL);
     snprintf(name, sizeof(name), "esp-lanes-%s/shared", direction);
@@ -283,7 +261,7 @@ static void compare_lanes(struct worker *workers, bool out, double seconds, esp_
     row(name, SIZE, BATCH, ns[SHARED] - ns[BARE], "20 ns", 20, 1);
 }
 
-void bench_esp_lanes(const char *only, double seconds, esp_row *row)
+void bench_esp_lanes(const char *only, double seconds, bench_row *row)
 {
     bool encap = only == NULL || strstr("esp-lanes-encap", only) != NULL;
     bool decap = only == NULL || strstr("esp-lanes-decap", only) != NULL;

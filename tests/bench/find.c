@@ -4,11 +4,9 @@
  * Both contestants know the same tunnels, verify the whole key and add to a number of the record
  * that they find. They take turns; the result is the median of the rounds.
  */
-#include "find.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "../../lib/table.h"
 #include "bench.h"
@@ -166,30 +164,15 @@ static void run_hand_loop(struct field *field, uint32_t from)
 
 static double round_of(struct field *field, contestant *run)
 {
-    struct timespec begin, end;
     uint64_t before = field->sum;
+    double spent = bench_now_ns();
 
-    clock_gettime(CLOCK_MONOTONIC_RAW, &begin);
     for (uint32_t i = 0; i < KEYS; i += BATCH)
         run(field, i);
-    clock_gettime(CLOCK_MONOTONIC_RAW, &end);
+    spent = bench_now_ns() - spent;
     if (field->sum == before)
         bench_fail("nothing was found");
-    return ((double)(end.tv_sec - begin.tv_sec) * 1e9 + (double)(end.tv_nsec - begin.tv_nsec)) /
-           KEYS;
-}
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, uint32_t count)
-{
-    qsort(values, count, sizeof(*values), compare);
-    return values[count / 2];
+    return spent / KEYS;
 }
 
 /* Both must find the tunnel that the key was made of. */
@@ -207,7 +190,7 @@ static void check(struct field *field)
         bench_fail("library and hand loop find different tunnels");
 }
 
-static void run_field(struct field *field, double seconds, find_row *row)
+static void run_field(struct field *field, double seconds, bench_row *row)
 {
     static double table[ROUNDS_MAX], hand[ROUNDS_MAX];
     uint64_t random = 88172645463325252;
@@ -230,14 +213,15 @@ static void run_field(struct field *field, double seconds, find_row *row)
         spent += (table[rounds] + hand[rounds]) * KEYS;
         rounds++;
     }
-    row(field->name, 0, BATCH, median(table, rounds), "hand loop", median(hand, rounds), 1.3);
+    row(field->name, 0, BATCH, bench_median(table, rounds), "hand loop", bench_median(hand, rounds),
+        1.3);
     munmap(field->table, field->table_size);
     munmap(field->records, field->count * sizeof(*field->records));
     munmap(field->hash, ((size_t)field->mask + 1) * sizeof(*field->hash));
     munmap(field->keys, KEYS * sizeof(*field->keys));
 }
 
-void bench_find(const char *only, double seconds, find_row *row)
+void bench_find(const char *only, double seconds, bench_row *row)
 {
     static const struct {
         const char *name;

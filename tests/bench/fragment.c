@@ -6,11 +6,9 @@
  * headroom, as for the encapsulation that follows; or such fragments are put together again, each
  * packet in a buffer of its own.
  */
-#include "fragment.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <tunnelcap/tunnelcap.h>
 
 #include "bench.h"
@@ -242,19 +240,11 @@ static void tear_down(struct field *field)
     free(field->target);
 }
 
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC_RAW, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
 /* Nanoseconds for each packet; a small working set is gone through more than once. */
 static double one_round(struct field *field, contestant *run)
 {
     uint32_t passes = field->count > BATCH ? 1 : 2000 / (field->count * field->pieces) + 1;
-    double begin = now();
+    double begin = bench_now_ns();
 
     for (uint32_t pass = 0; pass < passes; pass++) {
         for (uint32_t i = 0; i < field->count; i++) {
@@ -262,17 +252,10 @@ static double one_round(struct field *field, contestant *run)
             __asm__ volatile("" ::: "memory");
         }
     }
-    return (now() - begin) / ((double)passes * field->count);
+    return (bench_now_ns() - begin) / ((double)passes * field->count);
 }
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static void run_case(const struct fragment_case *c, uint32_t set, double seconds, fragment_row *row)
+static void run_case(const struct fragment_case *c, uint32_t set, double seconds, bench_row *row)
 {
     static double ours[ROUNDS], theirs[ROUNDS];
     contestant *our_run = c->order == NO_REASSEMBLY ? split : join;
@@ -286,22 +269,21 @@ static void run_case(const struct fragment_case *c, uint32_t set, double seconds
     if (c->order != NO_REASSEMBLY)
         set_up_reassembly(&field);
     one_round(&field, our_run); /* pages and code are warm then */
-    for (begin = now(); rounds < LEAST_ROUNDS || (rounds < ROUNDS && now() - begin < seconds * 1e9);
+    for (begin = bench_now_ns();
+         rounds < LEAST_ROUNDS || (rounds < ROUNDS && bench_now_ns() - begin < seconds * 1e9);
          rounds++) {
         ours[rounds] = one_round(&field, our_run);
         theirs[rounds] = one_round(&field, their_run);
     }
-    qsort(ours, rounds, sizeof(*ours), ascending);
-    qsort(theirs, rounds, sizeof(*theirs), ascending);
     snprintf(name, sizeof(name), "%s/%s", c->name, sets[set].name);
-    row(name, c->size, 1, ours[rounds / 2], "memcpy", theirs[rounds / 2],
+    row(name, c->size, 1, bench_median(ours, rounds), "memcpy", bench_median(theirs, rounds),
         c->order == NO_REASSEMBLY ? 1.5
         : set == CACHED           ? 0
                                   : 2.5);
     tear_down(&field);
 }
 
-void bench_fragment(const char *only, double seconds, fragment_row *row)
+void bench_fragment(const char *only, double seconds, bench_row *row)
 {
     for (uint32_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         if (only != NULL && strstr(cases[i].name, only) == NULL)

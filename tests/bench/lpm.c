@@ -5,11 +5,9 @@
  * have the lengths of the Internet's routing tables and lie in as many blocks as there are
  * allocations; addresses lie in prefixes, each as likely as the other.
  */
-#include "lpm.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "../../lib/lpm.h"
 #include "bench.h"
@@ -280,14 +278,11 @@ static void run_table(struct field *field, uint32_t from)
 
 static double round_of(struct field *field, contestant *run)
 {
-    struct timespec begin, end;
+    double begin = bench_now_ns();
 
-    clock_gettime(CLOCK_MONOTONIC_RAW, &begin);
     for (uint32_t i = 0; i < ADDRESSES; i += BATCH)
         run(field, i);
-    clock_gettime(CLOCK_MONOTONIC_RAW, &end);
-    return ((double)(end.tv_sec - begin.tv_sec) * 1e9 + (double)(end.tv_nsec - begin.tv_nsec)) /
-           ADDRESSES;
+    return (bench_now_ns() - begin) / ADDRESSES;
 }
 
 /* The longest prefix, found by its length, one after the other: they are in that order. */
@@ -310,20 +305,7 @@ static void check_results(const struct field *field)
     }
 }
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, uint32_t count)
-{
-    qsort(values, count, sizeof(*values), compare);
-    return values[count / 2];
-}
-
-static void measure_case(struct field *field, double seconds, lpm_row *row)
+static void measure_case(struct field *field, double seconds, bench_row *row)
 {
     static double trie[ROUNDS_MAX], table[ROUNDS_MAX];
     bool beside = field->c->family == TUNNELCAP_IPV4;
@@ -340,15 +322,15 @@ static void measure_case(struct field *field, double seconds, lpm_row *row)
             check_results(field);
         spent += (trie[n] + table[n]) * ADDRESSES;
     }
-    ns = median(trie, n);
+    ns = bench_median(trie, n);
     if (beside)
-        row(field->c->name, 0, BATCH, ns, "24-8 table", median(table, n),
+        row(field->c->name, 0, BATCH, ns, "24-8 table", bench_median(table, n),
             field->count >= 1000000 ? 1.15 : 0);
     else
         row(field->c->name, 0, BATCH, ns, "40 ns", 40, 1);
 }
 
-void bench_lpm(const char *only, double seconds, lpm_row *row)
+void bench_lpm(const char *only, double seconds, bench_row *row)
 {
     static struct field field;
 

@@ -11,9 +11,6 @@
 
 #include "bench.h"
 #include "esp.h"
-#include "find.h"
-#include "fragment.h"
-#include "lpm.h"
 
 enum { SIZES = 2, SIDES_MAX = 5 * SIZES };
 

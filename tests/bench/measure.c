@@ -7,12 +7,12 @@
 
 enum { ROUNDS_MIN = 15, ROUNDS_MAX = 1000, CACHED_BATCHES = 512, WARM_BATCHES = 32 };
 
-static uint64_t now_ns(void)
+double bench_now_ns(void)
 {
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC_RAW, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
 /* Keep the compiler from merging what stands before with what stands behind. */
@@ -25,7 +25,7 @@ static void barrier(void)
 static double repeat_batch(const struct side *side, work *run, uint32_t batches)
 {
     tunnelcap_pkt *pkts = side->pool->pkts;
-    uint64_t begin = now_ns();
+    double begin = bench_now_ns();
 
     for (uint32_t i = 0; i < batches; i++) {
         pool_restore(side->pool, pkts, BATCH);
@@ -33,7 +33,7 @@ static double repeat_batch(const struct side *side, work *run, uint32_t batches)
         if (run)
             run(side->subject, pkts, BATCH);
     }
-    return (double)(now_ns() - begin) / ((double)batches * BATCH);
+    return (bench_now_ns() - begin) / ((double)batches * BATCH);
 }
 
 static double round_cached(const struct side *side)
@@ -59,14 +59,14 @@ static void sweep(const struct pool *pool)
 static double round_large(const struct side *side)
 {
     const struct pool *pool = side->pool;
-    uint64_t begin;
+    double begin;
 
     pool_restore(pool, pool->pkts, pool->count);
     sweep(pool);
-    begin = now_ns();
+    begin = bench_now_ns();
     for (uint32_t i = 0; i < pool->count; i += BATCH)
         side->run(side->subject, pool->pkts + i, BATCH);
-    return (double)(now_ns() - begin) / pool->count;
+    return (bench_now_ns() - begin) / pool->count;
 }
 
 static int compare(const void *a, const void *b)
@@ -76,7 +76,7 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double median(double *values, uint32_t count)
+double bench_median(double *values, uint32_t count)
 {
     qsort(values, count, sizeof(*values), compare);
     return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
@@ -85,18 +85,18 @@ static double median(double *values, uint32_t count)
 void measure(struct side *sides, uint32_t count, bool cached, double seconds)
 {
     double(*samples)[ROUNDS_MAX] = calloc(count, sizeof(*samples));
-    uint64_t begin = now_ns();
+    double begin = bench_now_ns();
     uint32_t rounds = 0;
 
     if (!samples)
         bench_fail("no memory for the samples");
     while (rounds < ROUNDS_MIN ||
-           (rounds < ROUNDS_MAX && (double)(now_ns() - begin) < seconds * 1e9)) {
+           (rounds < ROUNDS_MAX && (bench_now_ns() - begin) < seconds * 1e9)) {
         for (uint32_t i = 0; i < count; i++)
             samples[i][rounds] = cached ? round_cached(&sides[i]) : round_large(&sides[i]);
         rounds++;
     }
     for (uint32_t i = 0; i < count; i++)
-        sides[i].ns = median(samples[i], rounds);
+        sides[i].ns = bench_median(samples[i], rounds);
     free(samples);
 }
