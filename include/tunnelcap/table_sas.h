@@ -2,8 +2,8 @@
 /* Copyright (c) 2026, The tunnelcap authors */
 /**
  * @file table_sas.h
- * The security associations of a table: their states, from the first sight of one to its end, and
- * where a far end is that moves.
+ * The security associations of a table: their states, the servers that own them, and the far end
+ * that an ESP tunnel sends to.
  */
 #ifndef TUNNELCAP_TABLE_SAS_H
 #define TUNNELCAP_TABLE_SAS_H
